@@ -1,0 +1,176 @@
+"""The facade between the service and every adapter in the process.
+
+The host looks up the binding, passes the correlation id on, holds every stream to the contract and tells what happens.
+It does not queue, does not choose between pools and opens no adapter: the composition root does.
+
+Implements: AH-1001, AH-1002, AH-1003, AH-1004, AH-1005, ORCH-3604.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from adapter_api import End, Started, WorkerError, WorkerHealth
+
+from ._notes import Action, note
+from ._registry import Binding, Registry
+from ._stream import HostedStream, as_worker_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from adapter_api import (
+        Capabilities,
+        CorrelationId,
+        PoolId,
+        ReplicaId,
+        TaskId,
+        TaskRequest,
+        TokenEvent,
+        WorkerAdapter,
+        WorkerProps,
+    )
+
+    from ._notes import Observer
+    from ._stream import Redact
+
+CANCEL_BOUND_S = 1.0
+"""How long `cancel` waits for an adapter, in seconds."""
+
+
+@final
+class AdapterHost:
+    """Routes calls to the adapter that is bound at this moment."""
+
+    def __init__(self, *, observe: Observer, redact: Redact, new_correlation_id: Callable[[], CorrelationId]) -> None:
+        self._registry = Registry()
+        self._streams: dict[tuple[PoolId, TaskId], tuple[HostedStream, WorkerAdapter]] = {}
+        self._observe = observe
+        self._redact = redact
+        self._new_correlation_id = new_correlation_id
+
+    def bind(self, pool_id: PoolId, replica_id: ReplicaId, engine: str, adapter: WorkerAdapter) -> Binding:
+        """Make `adapter` the one that serves the replica from now on; streams in flight finish where they began."""
+        binding = Binding(pool_id, replica_id, engine, adapter)
+        self._registry.bind(binding)
+        return binding
+
+    def unbind(self, binding: Binding) -> None:
+        """Stop routing to this binding; a newer one under the same name stays."""
+        self._registry.unbind(binding)
+
+    @asynccontextmanager
+    async def submit(
+        self, pool_id: PoolId, request: TaskRequest, *, replica_id: ReplicaId | None = None
+    ) -> AsyncGenerator[HostedStream, None]:
+        """Hand the request to a replica of the pool (the first by default) and yield its stream.
+
+        Raises `NotBound` for an unknown pool, and `WorkerError` from the entry, the iteration and the exit. Leaving the
+        block closes the engine's side before it returns, also under cancellation.
+        """
+        binding = self._binding(pool_id, replica_id)
+        request = replace(request, correlation_id=request.correlation_id or self._new_correlation_id())
+        teller = _Teller(self._observe, binding, request)
+        caller_error: Exception | None = None
+        teller.tell(Action.SUBMIT)
+        try:
+            with binding.lease() as adapter:
+                async with adapter.submit(request) as events:
+                    stream = HostedStream(events, self._redact, teller.see)
+                    self._streams[pool_id, request.task_id] = stream, adapter
+                    try:
+                        yield stream
+                    except Exception as error:
+                        caller_error = error
+                        raise
+                    finally:
+                        del self._streams[pool_id, request.task_id]
+        except Exception as error:
+            if error is caller_error and not isinstance(error, WorkerError):
+                raise  # the caller's own, not the adapter's
+            raise teller.failed(as_worker_error(error, self._redact)) from error
+        finally:
+            teller.close()
+
+    async def cancel(self, pool_id: PoolId, task_id: TaskId) -> bool:
+        """Stop a stream: no token passes after this returns. False if there was nothing to stop.
+
+        The stream is sealed before the adapter is asked, so that a hung adapter can delay the acknowledgement by
+        `CANCEL_BOUND_S` at most, and cannot let a token through. Cancelled leaves the stream sealed.
+        """
+        found = self._streams.get((pool_id, task_id))
+        if found is None:
+            return False
+        stream, adapter = found
+        sealed = stream.seal()
+        with trio.move_on_after(CANCEL_BOUND_S):
+            await adapter.cancel(task_id)
+        return sealed
+
+    async def health(self, pool_id: PoolId, replica_id: ReplicaId | None = None) -> WorkerHealth:
+        """Ask the adapter for its engine's health; whatever goes wrong is a report, not an error."""
+        try:
+            return await self._binding(pool_id, replica_id).adapter.health()
+        except Exception as error:  # noqa: BLE001 - an adapter that breaks its contract must not take the prober down
+            return WorkerHealth(live=False, ready=False, detail=as_worker_error(error, self._redact).message)
+
+    async def props(self, pool_id: PoolId, replica_id: ReplicaId | None = None) -> WorkerProps:
+        """Ask the adapter for its engine's capacity. Raises `WorkerError`."""
+        try:
+            return await self._binding(pool_id, replica_id).adapter.props()
+        except Exception as error:
+            raise as_worker_error(error, self._redact) from error
+
+    async def capabilities(self, pool_id: PoolId, replica_id: ReplicaId | None = None) -> Capabilities:
+        """Ask the adapter what its engine serves. Raises `WorkerError`."""
+        try:
+            return await self._binding(pool_id, replica_id).adapter.capabilities()
+        except Exception as error:
+            raise as_worker_error(error, self._redact) from error
+
+    def _binding(self, pool_id: PoolId, replica_id: ReplicaId | None) -> Binding:
+        if replica_id is None:
+            return self._registry.pool(pool_id)[0]
+        return self._registry.replica(pool_id, replica_id)
+
+
+@final
+class _Teller:
+    """Tells the observer how one stream goes; the last note says how it ended, whoever ended it."""
+
+    def __init__(self, observe: Observer, binding: Binding, request: TaskRequest) -> None:
+        self._observe = observe
+        self._binding = binding
+        self._request = request
+        self._is_over = False
+
+    def tell(self, action: Action, error: str = "", **fields: str | int | bool | None) -> None:
+        self._observe(note(action, self._binding, self._request, error, **fields))
+
+    def see(self, event: TokenEvent) -> None:
+        if type(event) is Started:
+            self.tell(
+                Action.STREAM_START,
+                engine_version=event.engine_version,
+                model_digest=event.model_digest,
+                seed=event.seed,
+                tokens_in=event.tokens_in,
+            )
+        elif type(event) is End:
+            self._is_over = True
+            action = Action.CANCEL if event.canceled else Action.STREAM_END
+            self.tell(action, tokens_out=event.tokens_out, decode_time_ms=event.decode_time_ms)
+
+    def failed(self, error: WorkerError) -> WorkerError:
+        self._is_over = True
+        self.tell(Action.ERROR, error.message, error_kind=error.kind, retry_after_ms=error.retry_after_ms)
+        return error
+
+    def close(self) -> None:
+        """Tell the cancel of a block that was left before its stream was over."""
+        if not self._is_over:
+            self.tell(Action.CANCEL)

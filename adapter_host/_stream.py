@@ -1,0 +1,113 @@
+"""One stream on its way from an adapter to the service, held to the contract.
+
+Whatever an adapter does, what leaves here is a legal order of events or one `WorkerError`: a terminal `error` event, a
+raised `WorkerError`, an end without a terminal event, a broken order and an exception of any other kind all become a
+raised `WorkerError`. Nothing but the canceled end passes once the stream is sealed by a cancel.
+
+Implements: AH-1004, AH-1005, ADAPT-3002, ADAPT-3010.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from adapter_api import (
+    End,
+    Failed,
+    FinishReason,
+    FrameOrder,
+    InternalError,
+    OrderViolation,
+    Token,
+    WorkerError,
+    WorkerReset,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from adapter_api import TokenEvent
+
+    Redact = Callable[[str], str]
+
+
+@final
+class HostedStream:
+    """An iterator over the events of one submit; it ends after `End`, a failure is raised.
+
+    `on_event` is told every event that is not a token. `ended` is the `End` that came, `order` where the stream stands.
+    """
+
+    def __init__(
+        self, events: AsyncIterator[TokenEvent], redact: Redact, on_event: Callable[[TokenEvent], None]
+    ) -> None:
+        self.order = FrameOrder()
+        self.ended: End | None = None
+        self._events = events
+        self._redact = redact
+        self._on_event = on_event
+        self._sealed = False
+
+    def __repr__(self) -> str:
+        return f"<HostedStream {self.order!r} sealed={self._sealed}>"
+
+    def __aiter__(self) -> HostedStream:
+        return self
+
+    async def __anext__(self) -> TokenEvent:
+        if self.order.is_done:
+            raise StopAsyncIteration
+        try:
+            event = await self._events.__anext__()
+            if self._sealed:
+                return self._canceled_end()
+            self.order.accept(event)
+        except StopAsyncIteration:
+            if self._sealed:
+                return self._canceled_end()
+            raise self._failed(WorkerReset("the stream ended without an end marker")) from None
+        except Exception as error:  # the boundary: nothing but WorkerError may pass it (ADAPT-3002)
+            raise self._failed(as_worker_error(error, self._redact)) from error
+        if type(event) is not Token:
+            self._note(event)
+        return event
+
+    def seal(self) -> bool:
+        """Let no further token pass; the next event is the canceled end. False if the stream was over."""
+        if self.order.is_done or self._sealed:
+            return False
+        self._sealed = True
+        return True
+
+    def _note(self, event: TokenEvent) -> None:
+        if type(event) is Failed:
+            raise as_worker_error(event.error, self._redact)
+        if type(event) is End:
+            self.ended = event
+        self._on_event(event)
+
+    def _canceled_end(self) -> End:
+        self.order.seal()
+        self.ended = End(
+            tokens_out=self.order.tokens, decode_time_ms=0, finish_reason=FinishReason.CANCELED, canceled=True
+        )
+        self._on_event(self.ended)
+        return self.ended
+
+    def _failed(self, error: WorkerError) -> WorkerError:
+        self.order.seal()
+        return error
+
+
+def as_worker_error(error: Exception, redact: Redact) -> WorkerError:
+    """Return the one `WorkerError` that stands for whatever an adapter raised, its message redacted."""
+    if isinstance(error, ExceptionGroup):
+        named = error.subgroup(WorkerError)
+        return as_worker_error((named or error).exceptions[0], redact)
+    if isinstance(error, WorkerError):
+        error.message = redact(error.message)
+        error.args = (error.message,)
+        return error
+    if isinstance(error, OrderViolation):
+        return InternalError(f"the adapter broke the frame order: {error}")
+    return InternalError(redact(f"the adapter raised {type(error).__name__}: {error}"))
