@@ -1,0 +1,37 @@
+"""The configuration of the service: one TOML file, the environment for secrets and overrides, all checked at load."""
+
+from .bind import Address
+from .load import Auth, Config, config_from, load_config
+from .model import (
+    HistoryConfig,
+    LogConfig,
+    PoolConfig,
+    QueueConfig,
+    ReplicaConfig,
+    SamplerProfile,
+    ServerConfig,
+    StreamConfig,
+)
+from .problems import NON_LOOPBACK_WITHOUT_TOKEN, ConfigError, Problem
+from .schema import file_schema, schema_text
+
+__all__ = [
+    "NON_LOOPBACK_WITHOUT_TOKEN",
+    "Address",
+    "Auth",
+    "Config",
+    "ConfigError",
+    "HistoryConfig",
+    "LogConfig",
+    "PoolConfig",
+    "Problem",
+    "QueueConfig",
+    "ReplicaConfig",
+    "SamplerProfile",
+    "ServerConfig",
+    "StreamConfig",
+    "config_from",
+    "file_schema",
+    "load_config",
+    "schema_text",
+]

@@ -1,0 +1,61 @@
+"""The JSON Schema of the file, and the check of a file's shape against it.
+
+The schema is generated from `model.py` and the same text every time; `schema.json` beside this file is that text. The
+check reads the schema and not the types, because a schema tells every problem at once and a decoder stops at the first.
+
+Implements: OC-CONFIG-6001, OC-CONFIG-6010.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from .model import ConfigFile
+from .shape import shape_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .problems import Problem
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@cache
+def file_schema() -> dict[str, object]:
+    """JSON Schema (2020-12) of the configuration file."""
+    generated = msgspec.json.schema(ConfigFile, schema_hook=lambda _: {"description": "Depends on the engine."})
+    return {"$schema": DIALECT, **cast("dict[str, object]", _tidy(generated))}
+
+
+def schema_text() -> str:
+    """The schema as the file that is shipped."""
+    return json.dumps(file_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def check_shape(data: Mapping[str, object]) -> list[Problem]:
+    """Find unknown and missing keys, wrong types and values out of range."""
+    return shape_problems(data, file_schema())
+
+
+def _tidy(node: object) -> object:
+    """Leave out what TOML cannot say: null, and a table's default, which is the sum of its keys' defaults."""
+    if isinstance(node, list):
+        return [_tidy(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _tidy(value) for key, value in node.items() if not (key == "default" and _is_table_default(node))}
+    choices = kept.pop("anyOf", None)
+    if isinstance(choices, list):
+        kept.update(*(choice for choice in choices if choice != {"type": "null"}))
+    if kept.get("required") == []:
+        del kept["required"]
+    return kept
+
+
+def _is_table_default(node: Mapping[str, object]) -> bool:
+    return node["default"] is None or isinstance(node["default"], dict)
