@@ -38,7 +38,9 @@ def key_lines(text: str) -> dict[KeyPath, int]:
             table = _open_table(_parts(header[2]), is_array=header[1] == "[[", counts=counts)
             found.setdefault(table, number)
         elif key := _KEY.match(line):
-            found.setdefault((*table, *_parts(key[1])), number)
+            parts = _parts(key[1])
+            for length in range(1, len(parts) + 1):
+                found.setdefault((*table, *parts[:length]), number)
     return found
 
 

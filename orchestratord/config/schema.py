@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .problems import Problem
 
+_MAPS = ("properties", "$defs")  # their keys are names, not keywords: one property is called `default`
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -48,7 +49,9 @@ def _tidy(node: object) -> object:
         return [_tidy(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {key: _tidy(value) for key, value in node.items() if not (key == "default" and _is_table_default(node))}
+    kept = {key: _tidy_names(value) if key in _MAPS else _tidy(value) for key, value in node.items()}
+    if kept.get("default", ()) is None or isinstance(kept.get("default"), dict):
+        del kept["default"]
     choices = kept.pop("anyOf", None)
     if isinstance(choices, list):
         kept.update(*(choice for choice in choices if choice != {"type": "null"}))
@@ -57,5 +60,5 @@ def _tidy(node: object) -> object:
     return kept
 
 
-def _is_table_default(node: Mapping[str, object]) -> bool:
-    return node["default"] is None or isinstance(node["default"], dict)
+def _tidy_names(named: dict[str, object]) -> dict[str, object]:
+    return {name: _tidy(rule) for name, rule in named.items()}
