@@ -59,7 +59,7 @@ class ErrorRule:
 
     `types` are compared with the error's type and its code, `words` (lower case) are searched in its message,
     `statuses` with the reply's status or, in a stream, the error's own. `in_stream` and `is_opaque` (the body is not
-    the engine's JSON but a page, or nothing) narrow a rule, and None fits both. With `retriable` None the class decides.
+    the engine's JSON but a page, or nothing) narrow a rule; None fits both. With `retriable` None the class decides.
     """
 
     error: type[WorkerError]
