@@ -1,0 +1,238 @@
+"""An engine's event stream, with a deadline for each phase.
+
+    phase        from        to                  past its bound
+    connect      the dial    the connection      PoolUnavailable (the transport's own bound)
+    headers      sending     the answer's head   DeadlineUnmet, retriable
+    first token  sending     the first event     DecodeTimeout
+    idle         an event    the next one        DecodeTimeout
+    total        sending     the end             DeadlineUnmet, not retriable
+
+Headers and first token share one allowance. An event at the very tick of its deadline is late; comments are not
+progress. Allowances are spent only while we wait for the engine, never by a slow consumer; `total` is the caller's own
+time and runs always. One wait is one cancel scope, however many events it brings.
+
+No retries: only the caller knows whether a token was delivered.
+
+Implements: HTU-1003, HTU-1005.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, final
+
+import httpx
+import trio
+
+from adapter_api import AdapterError, DeadlineUnmet, DecodeTimeout, InternalError
+
+from . import _exchange
+from ._failures import worker_error
+from .sse import Decoder, EventTooLarge
+from .transport import ONLY_HTTP1
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from adapter_api import WorkerError
+
+    from ._exchange import Classify as Classify
+    from .sse import ServerEvent
+    from .transport import Body
+
+DRAIN_S = 0.05
+"""How long the end of the body may lag behind the engine's end marker before the connection is given up."""
+_DRAIN_READS = 16
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamBounds:
+    """The allowances of one stream, in seconds; `total_s` None leaves the whole unbounded."""
+
+    connect_s: float = 5.0
+    first_token_s: float = 120.0
+    idle_s: float = 30.0
+    total_s: float | None = None
+
+
+@asynccontextmanager
+async def open_events(
+    client: httpx.AsyncClient,
+    path: str,
+    *,
+    json: object,
+    bounds: StreamBounds,
+    classify: Classify,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    phase: str = "completion",
+) -> AsyncIterator[EventStream]:
+    """POST `json` and yield the events of the answer; raise `WorkerError` for every other kind of answer.
+
+    Leaving the block closes the engine's connection at once unless the body has come to its end. Cancelled, while
+    entering or inside, leaves no connection behind.
+    """
+    request = client.build_request(
+        "POST",
+        path,
+        content=_exchange.to_json(json, phase),
+        headers={**_exchange.JSON_HEADERS, "accept": _exchange.EVENT_STREAM, **headers},
+        timeout=httpx.Timeout(None, connect=bounds.connect_s, pool=bounds.connect_s),
+        extensions={ONLY_HTTP1: True},
+    )
+    allowances = _Allowances(bounds, trio.current_time())
+    response = await _establish(client, request, allowances, phase)
+    async with _exchange.closing(response) as body:
+        await _exchange.require_event_stream(response, body, classify, phase)
+        yield EventStream(response, body, allowances, phase)
+
+
+async def _establish(
+    client: httpx.AsyncClient, request: httpx.Request, allowances: _Allowances, phase: str
+) -> httpx.Response:
+    with trio.CancelScope(deadline=allowances.begin_wait(trio.current_time())):
+        response = await _exchange.send(client, request, phase)
+        allowances.end_wait(trio.current_time())
+        return response
+    raise allowances.no_headers(trio.current_time(), phase)
+
+
+@final
+class EventStream:
+    """The events of one answer, for one reader."""
+
+    __slots__ = ("_allowances", "_body", "_closed", "_decoder", "_ended", "_response", "_wait", "phase")
+
+    def __init__(self, response: httpx.Response, body: Body, allowances: _Allowances, phase: str) -> None:
+        self.phase = phase
+        self._response = response
+        self._body = body
+        self._allowances = allowances
+        self._decoder = Decoder()
+        self._wait: trio.CancelScope | None = None
+        self._ended = self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "ended" if self._ended else "open"
+        return f"<EventStream {self.phase} {state}>"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's headers; look-up ignores case."""
+        return self._response.headers
+
+    async def receive(self) -> list[ServerEvent]:
+        """Return the events that one read of the network completed; [] is the end of the body and nothing else.
+
+        Raises the `WorkerError` of what failed, and `InternalError` once the stream was closed on our side. Cancelled
+        leaves the stream usable and nothing lost.
+        """
+        if self._ended or self._closed:
+            return self._nothing_more()
+        allowances = self._allowances
+        with trio.CancelScope(deadline=allowances.begin_wait(trio.current_time())) as self._wait:
+            try:
+                events = await self._next_events()
+            except trio.Cancelled:
+                allowances.end_wait(trio.current_time())
+                raise
+            allowances.progress()
+            return events
+        if self._closed:
+            return self._nothing_more()
+        raise allowances.no_event(trio.current_time(), self.phase)
+
+    async def finish(self) -> None:
+        """Read on to the end of the body, for at most 50 ms, so that the connection can be used again.
+
+        For a caller that has seen the engine's end marker; what comes after it is dropped.
+        """
+        with trio.move_on_after(DRAIN_S):
+            for _ in range(_DRAIN_READS):
+                if self._ended or self._closed:
+                    break
+                try:
+                    self._ended = not await self._body.receive()
+                except httpx.RequestError:
+                    break
+
+    def close_nowait(self) -> None:
+        """Close the engine's connection unless the body has ended; a reader that waits in `receive` wakes at once."""
+        self._closed = True
+        if self._wait is not None:
+            self._wait.cancel()
+        self._body.close_nowait()
+
+    async def aclose(self) -> None:
+        """Close as `close_nowait` does, then wait, for at most a second, until it is done."""
+        self.close_nowait()
+        with trio.move_on_after(_exchange.CLOSE_S, shield=True):
+            await self._response.aclose()
+
+    async def _next_events(self) -> list[ServerEvent]:
+        while True:
+            try:
+                chunk = await self._body.receive()
+            except httpx.RequestError as failure:
+                raise worker_error(failure, self.phase) from failure
+            try:
+                events = self._decoder.feed(chunk) if chunk else self._decoder.close()
+            except EventTooLarge as failure:
+                raise AdapterError(f"{self.phase}: {failure}") from failure
+            self._ended = not chunk
+            if events or not chunk:
+                return events
+
+    def _nothing_more(self) -> list[ServerEvent]:
+        if self._closed:
+            raise InternalError(f"{self.phase}: the stream was closed on our side")
+        return []
+
+
+class _Allowances:
+    """What is left of each bound; knows no I/O, `now` is an argument."""
+
+    __slots__ = ("_began", "_bounds", "_left_s", "_seen_event", "_total_at")
+
+    def __init__(self, bounds: StreamBounds, now: float) -> None:
+        self._bounds = bounds
+        self._total_at = None if bounds.total_s is None else now + bounds.total_s
+        self._left_s = bounds.first_token_s
+        self._seen_event = False
+        self._began = now
+
+    def begin_wait(self, now: float) -> float:
+        """Return the deadline of a wait that begins now."""
+        self._began = now
+        deadline = now + self._left_s
+        return deadline if self._total_at is None else min(deadline, self._total_at)
+
+    def end_wait(self, now: float) -> None:
+        """Spend the time of a wait that brought no event."""
+        self._left_s -= now - self._began
+
+    def progress(self) -> None:
+        """Take note of an event."""
+        self._seen_event = True
+        self._left_s = self._bounds.idle_s
+
+    def no_headers(self, now: float, phase: str) -> WorkerError:
+        """Return the error for a wait that passed its deadline before the answer's head came."""
+        return self._overdue(now, phase) or DeadlineUnmet(
+            f"{phase}: no answer within {self._bounds.first_token_s:g} s", retriable=True
+        )
+
+    def no_event(self, now: float, phase: str) -> WorkerError:
+        """Return the error for a wait that passed its deadline without an event."""
+        if self._seen_event:
+            return self._overdue(now, phase) or DecodeTimeout(f"{phase}: silent for {self._bounds.idle_s:g} s")
+        return self._overdue(now, phase) or DecodeTimeout(
+            f"{phase}: no first token within {self._bounds.first_token_s:g} s"
+        )
+
+    def _overdue(self, now: float, phase: str) -> WorkerError | None:
+        if self._total_at is None or now < self._total_at:
+            return None
+        return DeadlineUnmet(f"{phase}: not finished within {self._bounds.total_s:g} s")
