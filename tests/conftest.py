@@ -1,14 +1,13 @@
 """What every test runs under: hypothesis profiles and a watchdog in real time.
 
-The watchdog ends the run with every thread's traceback when one test takes longer than any test may, so that a hang is a
-failure and not a silence.
+The watchdog ends the run with the traceback of every thread when one test takes longer than any test may: a hang is a
+failure, not a silence.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -17,10 +16,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WATCHDOG_S = {"default": 120.0, "slow": 1800.0}
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
+WATCHDOG_S = {"default": 120.0, "slow": 1800.0}[PROFILE]
+REAL_STDERR = pytest.StashKey[int]()
 
-# The deadline of hypothesis measures the machine, which other work shares; the watchdog is the bound on time.
+# hypothesis's own deadline measures the machine, which others use too; the watchdog is the bound on time.
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.register_profile(
     "slow",
@@ -32,10 +32,22 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(PROFILE)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the real stderr: what goes to a captured one is lost when the watchdog ends the process."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        config.stash[REAL_STDERR] = os.dup(2)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the copy of stderr."""
+    os.close(config.stash[REAL_STDERR])
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Run one test, its fixtures included, under the watchdog."""
-    faulthandler.dump_traceback_later(WATCHDOG_S[PROFILE], exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(WATCHDOG_S, exit=True, file=item.config.stash[REAL_STDERR])
     try:
         return (yield)
     finally:
