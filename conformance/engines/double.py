@@ -1,0 +1,52 @@
+"""What every double offers, whatever its engine: an address, a script, and what it saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import trio
+
+    from .http1 import SeenRequest
+    from .script import Script
+
+
+@dataclass(slots=True)
+class Facts:
+    """What happened to a double.
+
+    `live` is the number of requests its engine is working on at this moment, `connections` the number of open
+    connections. `gone` holds (time on Trio's clock, index in `requests`) of each client that left before its answer
+    was complete.
+    """
+
+    requests: list[SeenRequest] = field(default_factory=list)
+    live: int = 0
+    connections: int = 0
+    gone: list[tuple[float, int]] = field(default_factory=list)
+
+
+class EngineDouble(Protocol):
+    """One engine, played."""
+
+    @property
+    def url(self) -> str:
+        """The base URL that `dial` answers to."""
+
+    @property
+    def facts(self) -> Facts:
+        """What it saw so far; the same object for as long as the double lives."""
+
+    def load(self, *scripts: Script, path: str | None = None) -> None:
+        """Play these scripts from now on: the n-th generation request gets the n-th, all further ones the last.
+
+        With `path`, every request to that path gets them instead, before anything else is looked at; no scripts takes
+        them away again.
+        """
+
+    async def dial(self, host: str, port: int) -> trio.abc.Stream:
+        """Open a connection in memory; raises `OSError` where a real one would."""
+
+    async def serve_tcp(self, port: int = 0) -> str:
+        """Listen on 127.0.0.1 as well and return the URL."""

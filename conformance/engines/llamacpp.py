@@ -1,0 +1,296 @@
+"""A llama.cpp server without a model: its routes, its slots, its errors.
+
+What it does not play: the OpenAI and Anthropic routes, several prompts in one request, tools, router mode. The order of
+checks is the server's: loading, key, route, body, slot.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, final
+from zlib import crc32
+
+import trio
+
+from . import llamacpp_replies as replies
+from . import llamacpp_requests as requests
+from .double import Facts
+from .host import Host, Link
+from .http1 import Exchange, serve_http
+from .llamacpp_generation import LOADING, Generation
+from .llamacpp_replies import Model
+from .llamacpp_requests import Completion, Refused
+from .llamacpp_slots import GAUGES, SlotPool
+from .plain import PlainStage
+from .play import play
+from .script import Fail, Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from .http1 import SeenRequest
+
+    Route = Callable[[Exchange], Awaitable[None]]
+
+KEEP_ALIVE_S = 5.0
+_PUBLIC = frozenset({"/health", "/v1/health"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaSettings:
+    """How the server was started; times in seconds.
+
+    `release_s` is how long a slot stays busy after its client went away, `ping_s` the silence after which a comment is
+    sent (None: never), `prefill_s` the time a prompt takes, `token_s` the time a made-up token takes. `batch` is the
+    most tokens that an input to embed may have.
+    """
+
+    slots: int = 2
+    n_ctx: int = 2048
+    api_key: str | None = None
+    has_metrics: bool = True
+    has_slots: bool = True
+    has_embeddings: bool = False
+    has_reranking: bool = False
+    has_legacy_errors: bool = False
+    is_sleeping: bool = False
+    release_s: float = 1.0
+    ping_s: float | None = 1.0
+    prefill_s: float = 0.0
+    token_s: float = 0.0
+    batch: int = 512
+    model: Model = field(default_factory=Model)
+
+
+@asynccontextmanager
+async def open_llamacpp(
+    settings: LlamaSettings | None = None, *scripts: Script, link: Link | None = None
+) -> AsyncIterator[LlamaCppDouble]:
+    """Run a llama.cpp double; leaving the block resets every connection.
+
+    An exception of the block leaves as it is, not in a group: a failed assertion is read by people.
+    """
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        double = LlamaCppDouble(nursery, settings or LlamaSettings(), link or Link())
+        double.load(*scripts)
+        try:
+            yield double
+        except Exception as raised:  # noqa: BLE001 - raised again below, outside the nursery
+            failure = raised
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+@final
+class LlamaCppDouble:
+    """The server, from its socket to its slots."""
+
+    def __init__(self, nursery: trio.Nursery, settings: LlamaSettings, link: Link) -> None:
+        self.settings = settings
+        self.facts = Facts()
+        self.slots = SlotPool(settings.slots, settings.n_ctx, self.facts, nursery)
+        self._host = Host(nursery, self._serve, link)
+        self._scripts: tuple[Script, ...] = ()
+        self._played = 0
+        self._path_scripts: dict[str, list[Script]] = {}
+        self._generations: dict[Generation, None] = {}  # in order of arrival
+        self._loading_until = 0.0
+        self._started_at = trio.current_time()
+        self._routes: dict[tuple[str, str], Route] = {
+            ("GET", "/health"): self._health,
+            ("GET", "/v1/health"): self._health,
+            ("GET", "/props"): self._props,
+            ("GET", "/slots"): self._slots,
+            ("GET", "/metrics"): self._metrics,
+            ("GET", "/models"): self._models,
+            ("GET", "/v1/models"): self._models,
+            ("POST", "/completion"): self._complete,
+            ("POST", "/completions"): self._complete,
+            ("POST", "/tokenize"): self._tokenize,
+            ("POST", "/apply-template"): self._apply_template,
+            ("POST", "/v1/embeddings"): self._embed,
+            ("POST", "/rerank"): self._rerank,
+            ("POST", "/v1/rerank"): self._rerank,
+        }
+
+    def __repr__(self) -> str:
+        return f"<LlamaCppDouble {self.url} {self.slots}>"
+
+    @property
+    def url(self) -> str:
+        """The base URL that `dial` answers to."""
+        return self._host.url
+
+    async def dial(self, host: str, port: int) -> trio.abc.Stream:
+        """Open a connection in memory; raises `OSError` where a real one would."""
+        return await self._host.dial(host, port)
+
+    async def serve_tcp(self, port: int = 0) -> str:
+        """Listen on 127.0.0.1 as well and return the URL."""
+        return await self._host.serve_tcp(port)
+
+    def load(self, *scripts: Script, path: str | None = None) -> None:
+        """Play these scripts from now on; see `EngineDouble.load`."""
+        if path is not None:
+            self._path_scripts[path] = list(scripts)
+            return
+        self._scripts, self._played = scripts, 0
+        if scripts and scripts[0].loading_s:
+            self.load_model(scripts[0].loading_s)
+
+    def load_model(self, seconds: float) -> None:
+        """Load the model from now on: 503 on every path for `seconds`."""
+        self._loading_until = trio.current_time() + seconds
+
+    def die(self, down_s: float, loading_s: float = 0.0) -> None:
+        """End the process: reset every connection, refuse for `down_s`, then load for `loading_s`."""
+        self._host.stop()
+        self.slots.clear()
+        self._started_at = trio.current_time() + down_s
+        self._loading_until = self._started_at + loading_s
+        self._host.start_after(down_s)
+
+    def fail_batch(self, failure: Fail) -> None:
+        """Make every generation that holds a slot report `failure`."""
+        for generation in self._generations:
+            generation.doom(failure)
+
+    async def _serve(self, stream: trio.abc.Stream) -> None:
+        self.facts.connections += 1
+        try:
+            await serve_http(stream, self._answer, keep_alive_s=KEEP_ALIVE_S, on_request=self.facts.requests.append)
+        finally:
+            self.facts.connections -= 1
+
+    async def _answer(self, exchange: Exchange) -> None:
+        request = exchange.request
+        if scripts := self._path_scripts.get(request.path):
+            script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
+            await play(script, PlainStage(exchange), exchange)
+            return
+        refusal = self._refusal(request)
+        if refusal is not None:
+            await exchange.answer(refusal[0], replies.early_error(*refusal), replies.JSON, replies.CLOSES)
+            return
+        try:
+            await self._routes[request.method, request.path](exchange)
+        except Refused as refused:
+            body = replies.error(refused.status, refused.kind, refused.message, **refused.more)
+            await exchange.answer(refused.status, body, replies.JSON, replies.CLOSES)
+
+    def _refusal(self, request: SeenRequest) -> tuple[int, str, str] | None:
+        if trio.current_time() < self._loading_until:
+            return LOADING
+        if request.path not in _PUBLIC and not self._is_allowed(request):
+            return 401, "authentication_error", "Invalid API Key"
+        if (request.method, request.path) not in self._routes:
+            return 404, "not_found_error", "File Not Found"
+        return None
+
+    def _is_allowed(self, request: SeenRequest) -> bool:
+        key = self.settings.api_key
+        given = request.headers.get("authorization", ""), request.headers.get("x-api-key")
+        return key is None or given[0] == f"Bearer {key}" or given[1] == key
+
+    async def _complete(self, exchange: Exchange) -> None:
+        number = len(self.facts.requests) - 1
+        request = requests.read_completion(exchange.request.body, self.settings.n_ctx)
+        generation = Generation(self, exchange, request)
+        self._generations[generation] = None
+        try:
+            await generation.run(self._next_script())
+        finally:
+            del self._generations[generation]
+            if exchange.gone.is_set() and not generation.is_finished:
+                self.facts.gone.append((trio.current_time(), number))
+
+    def _next_script(self) -> Script:
+        if not self._scripts:
+            return Script()
+        script = self._scripts[min(self._played, len(self._scripts) - 1)]
+        self._played += 1
+        return script
+
+    async def _health(self, exchange: Exchange) -> None:
+        await _ok(exchange, replies.dump({"status": "ok"}))
+
+    async def _props(self, exchange: Exchange) -> None:
+        settings = self.settings
+        endpoints = {"slots": settings.has_slots, "props": True, "metrics": settings.has_metrics}
+        body = replies.props(
+            settings.model,
+            slots=settings.slots,
+            n_ctx=settings.n_ctx,
+            endpoints=endpoints,
+            is_sleeping=settings.is_sleeping,
+        )
+        await _ok(exchange, body)
+
+    async def _slots(self, exchange: Exchange) -> None:
+        _require(self.settings.has_slots, "slots endpoint", "--slots")
+        if "fail_on_no_slot=1" in exchange.request.query and self.slots.busy == self.settings.slots:
+            raise Refused("no slot available", 503, "unavailable_error")
+        await _ok(exchange, replies.slots(self.slots.views()))
+
+    async def _metrics(self, exchange: Exchange) -> None:
+        _require(self.settings.has_metrics, "metrics endpoint", "--metrics")
+        started = (("Process-Start-Time-Unix", str(1_790_000_000 + int(self._started_at))),)
+        body = replies.metrics(self.slots.metrics(), GAUGES)
+        await exchange.answer(200, body, "text/plain; version=0.0.4", (*replies.KEEPS_OPEN, *started))
+
+    async def _models(self, exchange: Exchange) -> None:
+        await _ok(exchange, replies.models(self.settings.model, self.settings.n_ctx))
+
+    async def _tokenize(self, exchange: Exchange) -> None:
+        content = requests.read_object(exchange.request.body).get("content")
+        await _ok(exchange, replies.dump({"tokens": requests.tokenize(content if isinstance(content, str) else "")}))
+
+    async def _apply_template(self, exchange: Exchange) -> None:
+        await _ok(exchange, replies.dump({"prompt": requests.apply_template(exchange.request.body)}))
+
+    async def _embed(self, exchange: Exchange) -> None:
+        _require(self.settings.has_embeddings, "embeddings", "--embeddings")
+        texts = requests.read_inputs(exchange.request.body)
+        tokens = await self._batch(texts)
+        vectors = [[(crc32(f"{n}{text}".encode()) % 2001 - 1000) / 1000 for n in range(8)] for text in texts]
+        await _ok(exchange, replies.embeddings(self.settings.model, vectors, tokens))
+
+    async def _rerank(self, exchange: Exchange) -> None:
+        _require(self.settings.has_reranking, "reranking", "--reranking")
+        query, documents = requests.read_rerank(exchange.request.body)
+        tokens = await self._batch([f"{query} {document}" for document in documents])
+        await _ok(exchange, replies.rerank(self.settings.model, [_score(query, text) for text in documents], tokens))
+
+    async def _batch(self, texts: list[str]) -> int:
+        """Compute `texts` on a slot, one after the other; return how many tokens that took."""
+        prompts = [requests.tokenize(text, adds_bos=True) for text in texts]
+        for prompt in prompts:
+            if len(prompt) > self.settings.batch:
+                raise Refused(_TOO_LARGE.format(len(prompt), self.settings.batch), 500, "server_error")
+            slot = await self.slots.take(prompt, Completion("", prompt, {}))
+            try:
+                await trio.sleep(self.settings.prefill_s)
+            finally:
+                self.slots.give_back(slot, prompt)
+        return sum(map(len, prompts))
+
+
+_TOO_LARGE = "input ({} tokens) is too large to process. increase the physical batch size (current batch size: {})"
+
+
+async def _ok(exchange: Exchange, body: bytes) -> None:
+    await exchange.answer(200, body, replies.JSON, replies.KEEPS_OPEN)
+
+
+def _require(is_on: bool, feature: str, switch: str) -> None:
+    if not is_on:
+        raise Refused(f"This server does not support {feature}. Start it with `{switch}`", 501, "not_supported_error")
+
+
+def _score(query: str, document: str) -> float:
+    """Return how many words two texts share, with a fraction that keeps scores apart."""
+    shared = set(query.lower().split()) & set(document.lower().split())
+    return len(shared) + crc32(document.encode()) % 1000 / 1000

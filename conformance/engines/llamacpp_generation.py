@@ -1,0 +1,222 @@
+"""One native completion of the llama.cpp double: the steps of a script as this engine's frames.
+
+The head goes out when a slot starts, not before; comments keep the line warm from then on; a token that ends inside a
+character gives no frame; nothing follows an error frame; the connection is closed after each stream. With
+`return_progress` the prompt is reported at its start and at its end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, final
+from zlib import crc32
+
+import trio
+
+from . import llamacpp_replies as replies
+from .play import play
+from .script import Fail, Script, Text
+
+if TYPE_CHECKING:
+    from adapter_api import JsonValue
+
+    from .http1 import Exchange
+    from .llamacpp import LlamaSettings
+    from .llamacpp_requests import Completion
+    from .llamacpp_slots import Slot, SlotPool
+    from .script import Die, Usage
+
+PING = b":\n\n"
+_WORDS = ("the", "river", "runs", "past", "a", "quiet", "mill", "and", "over", "smooth", "stones", "café", "—", "漢字")
+
+
+class Server(Protocol):
+    """What a generation needs of the server it runs in."""
+
+    settings: LlamaSettings
+    slots: SlotPool
+
+    def die(self, down_s: float, loading_s: float) -> None:
+        """End the process."""
+
+    def load_model(self, seconds: float) -> None:
+        """Load the model from now on."""
+
+    def fail_batch(self, failure: Fail) -> None:
+        """Make every generation that holds a slot report `failure`."""
+
+
+@final
+class Generation:
+    """One request that holds, or waits for, a slot."""
+
+    def __init__(self, server: Server, exchange: Exchange, request: Completion) -> None:
+        self._server = server
+        self._exchange = exchange
+        self._request = request
+        self._slot: Slot | None = None
+        self._usage: Usage | None = None
+        self._text: list[str] = []
+        self._work = trio.CancelScope()
+        self._doom: Fail | None = None
+        self._last_sent = 0.0
+        self._is_streaming = trio.Event()
+        self.is_finished = False
+
+    async def run(self, script: Script) -> None:
+        """Wait for a slot, then play. The slot is given back on every way out, late if the client went away."""
+        self._slot = await self._server.slots.take(self, self._request)
+        try:
+            with self._work:
+                await self._play(script)
+            if self._doom is not None:
+                await self._report(self._doom)
+        finally:
+            self._let_go(self._server.settings.release_s if self._exchange.gone.is_set() else 0.0)
+
+    def doom(self, failure: Fail) -> None:
+        """Break off and report `failure`."""
+        self._doom = failure
+        self._work.cancel()
+
+    async def accept(self) -> None:
+        if not self._request.is_stream:
+            return
+        await self._exchange.start(200, "text/event-stream", replies.STREAMS)
+        self._last_sent = trio.current_time()
+        self._is_streaming.set()
+        await self._report_progress(is_done=False)
+        await trio.sleep(self._server.settings.prefill_s)
+        await self._report_progress(is_done=True)
+
+    async def text(self, step: Text) -> None:
+        counts = self._held().counts
+        counts.predicted += step.tokens
+        self._text.append(step.text)
+        token = 3 + crc32(step.text.encode()) % 997
+        if step.tokens and self._request.is_stream:
+            await self._send(replies.partial_frame(step.text, (token,), counts))
+
+    async def ping(self) -> None:
+        await self._exchange.send(PING)
+        self._last_sent = trio.current_time()
+
+    async def fail(self, step: Fail) -> None:
+        if step.whole_batch:
+            self._server.fail_batch(step)
+            await trio.sleep_forever()
+        await self._report(step)
+
+    async def overload(self) -> None:
+        self._let_go(0.0)
+        self._server.slots.overloaded += 1
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._server.slots.overloaded -= 1
+
+    async def load_model(self, seconds: float) -> None:
+        self._server.load_model(seconds)
+        if not self._exchange.is_started:
+            body = replies.early_error(*LOADING)
+            await self._exchange.answer(LOADING[0], body, replies.JSON, replies.CLOSES)
+
+    def die(self, step: Die) -> None:
+        self._server.die(step.down_s, step.loading_s)
+
+    def count(self, usage: Usage) -> None:
+        self._usage = usage
+
+    async def finish(self, reason: str) -> None:
+        frame = self._final_frame(replies.STOP_TYPES.get(reason, "none"))
+        self._let_go(0.0)
+        self.is_finished = True
+        if self._request.is_stream:
+            await self._send(frame)
+            await self._exchange.end(closes=True)
+        else:
+            await self._exchange.answer(200, replies.dump(frame), replies.JSON, replies.KEEPS_OPEN)
+
+    async def make_up(self) -> None:
+        await self.accept()
+        room = self._server.settings.n_ctx - len(self._request.tokens)
+        count = room if self._request.limit < 0 else min(self._request.limit, room)
+        for number in range(count):
+            await trio.sleep(self._server.settings.token_s)
+            await self.text(Text(self._word(number)))
+        await self.finish("length")
+
+    async def _play(self, script: Script) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ping_while_silent)
+            await play(script, self, self._exchange)
+            nursery.cancel_scope.cancel()
+
+    async def _ping_while_silent(self) -> None:
+        interval = self._server.settings.ping_s
+        if interval is None:
+            return
+        await self._is_streaming.wait()
+        while True:
+            await trio.sleep_until(self._last_sent + interval)
+            if trio.current_time() >= self._last_sent + interval:
+                await self.ping()
+
+    async def _report(self, failure: Fail) -> None:
+        self._let_go(0.0)
+        self.is_finished = True
+        more: dict[str, JsonValue] = {}
+        if failure.type == "exceed_context_size_error":
+            more = {"n_prompt_tokens": len(self._request.tokens), "n_ctx": self._server.settings.n_ctx}
+        body = replies.error(failure.status, failure.type, failure.message, **more)
+        if not self._exchange.is_started:
+            await self._exchange.answer(failure.status, body, replies.JSON, replies.CLOSES)
+        elif self._server.settings.has_legacy_errors:
+            await self._exchange.send(b"error: " + body.removeprefix(b'{"error":').removesuffix(b"}") + b"\n\n")
+            await self._exchange.end(closes=True)
+        else:
+            await self._exchange.send(b"data: " + body + b"\n\n")
+            await self._exchange.end(closes=True)
+
+    async def _report_progress(self, *, is_done: bool) -> None:
+        if not self._request.given.get("return_progress"):
+            return
+        counts = self._held().counts
+        time_ms = round(self._server.settings.prefill_s * 1000) if is_done else 0
+        await self._send(replies.progress_frame(counts, counts.prompt if is_done else counts.cached, time_ms))
+
+    async def _send(self, frame: dict[str, JsonValue]) -> None:
+        await self._exchange.send(b"data: " + replies.dump(frame) + b"\n\n")
+        self._last_sent = trio.current_time()
+
+    def _final_frame(self, stop_type: str) -> dict[str, JsonValue]:
+        slot, counts = self._held(), self._held().counts
+        if self._usage is not None:
+            counts = replies.Counts(self._usage.tokens_in, counts.cached, self._usage.tokens_out)
+        return replies.final_frame(
+            content="" if self._request.is_stream else "".join(self._text),
+            slot=slot.id,
+            model=self._server.settings.model,
+            counts=counts,
+            given=self._request.given,
+            prompt=self._request.prompt,
+            stop_type=stop_type,
+        )
+
+    def _held(self) -> Slot:
+        if self._slot is None:
+            raise AssertionError("the generation has not begun")
+        return self._slot
+
+    def _let_go(self, after_s: float) -> None:
+        self._server.slots.give_back(self._held(), self, after_s=after_s)
+
+    def _word(self, number: int) -> str:
+        given = self._request.given
+        temperature = given.get("temperature")
+        is_greedy = isinstance(temperature, int | float) and temperature <= 0
+        seed = 0 if is_greedy else self._request.seed
+        dice = crc32(f"{self._request.prompt}/{self._held().task if seed is None else seed}/{number}".encode())
+        return " " + _WORDS[dice % len(_WORDS)]
+
+
+LOADING = (503, "unavailable_error", "Loading model")
