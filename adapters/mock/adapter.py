@@ -116,7 +116,8 @@ class MockAdapter:
         if request.task_id in self.engine.runs:
             raise AdapterError("completion: a request with this id is under way")
         settings = self._settings
-        plan = make_plan(request, settings, int(self._context.random() * _SEEDS))
+        fresh_seed = int(self._context.random() * _SEEDS)
+        plan = make_plan(request, settings, number=self.engine.submitted, fresh_seed=fresh_seed)
         run = MockRun(
             self.engine,
             plan.steps,

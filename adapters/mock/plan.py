@@ -28,8 +28,8 @@ class Plan:
     result: JsonValue = None
 
 
-def make_plan(request: TaskRequest, settings: step.MockSettings, fresh_seed: int) -> Plan:
-    """Plan `request`; raise `AdapterError` for one that the engine would refuse."""
+def make_plan(request: TaskRequest, settings: step.MockSettings, *, number: int, fresh_seed: int) -> Plan:
+    """Plan the `number`-th request; raise `AdapterError` for one that the engine would refuse."""
     if request.workload not in settings.workloads:
         raise AdapterError(f"completion: the engine does not serve {request.workload}", blames_request=True)
     prompt = prompt_of(request)
@@ -47,7 +47,8 @@ def make_plan(request: TaskRequest, settings: step.MockSettings, fresh_seed: int
         seed=seed,
         tokens_in=tokens_in,
     )
-    steps = settings.script or tuple(_steps(request, settings, prompt, seed, settings.ctx_max - tokens_in))
+    script = settings.script_for(number)
+    steps = tuple(_steps(request, settings, prompt, seed, settings.ctx_max - tokens_in)) if script is None else script
     return Plan(started, steps, _result(request, prompt))
 
 

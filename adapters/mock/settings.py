@@ -96,6 +96,10 @@ class MockSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         tuple[Step, ...] | None,
         Meta(description="Steps to play for every request; absent means a plausible answer made from seed and prompt."),
     ] = None
+    scripts: Annotated[
+        tuple[tuple[Step, ...], ...],
+        Meta(description="Several scripts: the n-th request plays the n-th, all further ones the last."),
+    ] = ()
     tokens_per_second: Annotated[float, Meta(ge=0, description="Pace of a made-up answer; 0 means no pause.")] = 40.0
     slots: Annotated[int, Meta(ge=1, description="Requests answered at the same time; more wait in line.")] = 4
     ctx_max: Annotated[int, Meta(ge=1, description="Context size in tokens; prompt and answer share it.")] = 4096
@@ -112,6 +116,16 @@ class MockSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     api_key: Annotated[
         Secret | None, Meta(description="Accepted and never used, so that a real engine's configuration can be tried.")
     ] = None
+
+    def __post_init__(self) -> None:
+        if self.script is not None and self.scripts:
+            raise ValueError("`script` and `scripts` exclude each other")
+
+    def script_for(self, number: int) -> tuple[Step, ...] | None:
+        """Return what the request with this number, counted from 0, plays; None means an answer is made up."""
+        if self.scripts:
+            return self.scripts[min(number, len(self.scripts) - 1)]
+        return self.script
 
 
 def parse(settings: Mapping[str, object]) -> MockSettings:

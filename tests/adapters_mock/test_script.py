@@ -127,6 +127,12 @@ async def test_a_wait_in_line_ends_as_an_unmet_deadline(autojump_clock: trio.abc
             await collect(adapter, request("second"))
 
 
+async def test_each_request_can_have_a_script_of_its_own(autojump_clock: trio.abc.Clock) -> None:
+    scripts = [[STARTED, token("one"), {"do": "end"}], [STARTED, token("more"), {"do": "end"}]]
+    async with open_mock(scripts=scripts) as adapter:
+        assert [text_of(await collect(adapter, request())) for _ in range(3)] == ["one", "more", "more"]
+
+
 async def test_a_reader_that_is_cut_off_goes_on_where_it_was(autojump_clock: trio.abc.Clock) -> None:
     script: Steps = [STARTED, pause(1000), token("a"), token("b"), {"do": "end"}]
     async with open_mock(script=script) as adapter, adapter.submit(request()) as events:

@@ -23,6 +23,7 @@ def test_every_setting_is_described_and_the_credential_marked_as_one() -> None:
         ({"script": [{"do": "token"}]}, "script[0]"),
         ({"script": [{"do": "sing"}]}, "script[0]"),
         ({"script": [{"do": "error", "kind": "Oops"}]}, "unknown error kind 'Oops'"),
+        ({"script": [], "scripts": [[]]}, "`script` and `scripts` exclude each other"),
         ({"seed_behaviour": "maybe"}, "seed_behaviour"),
     ],
 )
