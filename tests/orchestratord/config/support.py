@@ -20,6 +20,7 @@ SCHEMA: Mapping[str, JsonValue] = {
         "url": {"type": "string", "description": "Where the engine listens."},
         "api_key": {"type": "string", "writeOnly": True, "description": "The engine's key."},
         "verify_tls": {"anyOf": [{"type": "boolean"}, {"type": "string"}], "description": "Check certificates."},
+        "mode": {"enum": ["fast", "slow"], "description": "How."},
         "timeouts": {
             "type": "object",
             "properties": {

@@ -48,6 +48,7 @@ def test_no_problem_text_shows_what_might_be_a_credential(tmp_path: Path) -> Non
         ({"pools": [replica(api_key_file=str(tmp_path))]}, {}),
         ({"pools": [replica(url=[f"http://u:{CANARY}@h"])]}, {}),
         ({"pools": [replica(timeouts=CANARY)]}, {}),
+        ({"pools": [replica(mode=CANARY)]}, {}),
         ({"pools": [replica(verify_tls=[CANARY])]}, {}),
         ({"pools": [replica(api_key_env="K")]}, {"K": f"{CANARY} two words"}),
         ({"auth": {"token_env": CANARY}}, {}),
