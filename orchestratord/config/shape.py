@@ -61,7 +61,11 @@ def shape_problems(
 
 def _explain(error: ValidationError, at: KeyPath, *, quote: bool) -> Iterator[Problem]:
     path = (*at, *error.absolute_path)
-    if error.validator == "additionalProperties":
+    if isinstance(error.schema, dict) and "$comment" in error.schema:
+        yield Problem(path, str(error.schema["$comment"]))
+    elif error.validator in {"anyOf", "oneOf"}:
+        yield from _no_choice_fits(error, at)
+    elif error.validator == "additionalProperties":
         yield from _unknown_keys(error, path)
     elif error.validator == "required":
         missing = [key for key in cast("list[str]", error.validator_value) if f"'{key}'" == error.message.split(" ")[0]]
@@ -70,13 +74,30 @@ def _explain(error: ValidationError, at: KeyPath, *, quote: bool) -> Iterator[Pr
         yield Problem(path, _in_words(error, quote=quote))
 
 
-def _in_words(error: ValidationError, *, quote: bool) -> str:
-    if isinstance(error.schema, dict) and "$comment" in error.schema:
-        return str(error.schema["$comment"])
-    if error.validator in {"anyOf", "oneOf"} and error.context:
-        return ", or ".join(dict.fromkeys(_in_words(branch, quote=False) for branch in error.context))
+def _in_words(error: ValidationError, *, quote: bool = False) -> str:
     words = _WORDS.get(str(error.validator), _own_rule)(error.validator_value, error.instance)
     return f"{words}, got {error.instance!r}" if quote and error.validator in _QUOTED else words
+
+
+def _no_choice_fits(error: ValidationError, at: KeyPath) -> Iterator[Problem]:
+    """Tell what is wrong with the one choice that is meant, where that can be seen, else what each choice expects."""
+    branches: dict[object, list[ValidationError]] = {}
+    for inner in error.context or ():
+        branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+    meant = [inner for inner in branches.values() if not any(map(_rules_out, inner))]
+    if len(meant) == 1:
+        for inner in meant[0]:
+            yield from _explain(inner, at, quote=False)
+        return
+    reasons = [next(filter(_rules_out, inner), inner[0]) for inner in branches.values()]
+    told = [reason for reason in reasons if reason.validator_value != "null"]
+    words = ", or ".join(dict.fromkeys(_in_words(reason) for reason in told))
+    yield Problem((*at, *told[0].absolute_path), words)
+
+
+def _rules_out(error: ValidationError) -> bool:
+    """Whether the error shows that another choice is meant: the wrong type, or the tag of another table."""
+    return (error.validator == "type" and not error.relative_path) or error.validator in {"enum", "const"}
 
 
 def _unknown_keys(error: ValidationError, path: KeyPath) -> Iterator[Problem]:
@@ -95,7 +116,8 @@ def _wrong_type(expected: object, value: object) -> str:
 
 
 def _one_of(expected: object, _: object) -> str:
-    return "expected one of " + ", ".join(f'"{choice}"' for choice in cast("list[object]", expected))
+    choices = [f'"{choice}"' for choice in cast("list[object]", expected)]
+    return "expected " + ("one of " if len(choices) > 1 else "") + ", ".join(choices)
 
 
 def _own_rule(expected: object, _: object) -> str:

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from adapter_api import Secret
+from adapter_api import JsonValue, Secret
 from orchestratord.config import ConfigError
+from orchestratord.config.settings import resolve_settings
 from tests.orchestratord.config.support import configured, refused, refused_file, replica
 
 CANARY = "c4n4ry-Zx9"
@@ -127,3 +128,67 @@ def test_loopback_needs_no_token(bind: str) -> None:
     config = configured({"server": {"bind": bind}})
     assert config.server.address.is_loopback
     assert str(config.server.address) == bind
+
+
+OPTIONAL_SECRET: dict[str, JsonValue] = {"anyOf": [{"type": "string", "writeOnly": True}, {"type": "null"}]}
+
+
+@pytest.mark.req("OC-CONFIG-6031")
+def test_a_credential_is_found_however_the_schema_says_it() -> None:
+    """Generated schemas put the mark into a choice and tables behind references."""
+    schema: dict[str, JsonValue] = {
+        "type": "object",
+        "properties": {"key": OPTIONAL_SECRET, "proxy": {"anyOf": [{"$ref": "#/$defs/Proxy"}, {"type": "null"}]}},
+        "additionalProperties": False,
+        "$defs": {
+            "Proxy": {"type": "object", "properties": {"password": OPTIONAL_SECRET}, "additionalProperties": False}
+        },
+    }
+
+    def resolve(settings: dict[str, object]) -> tuple[dict[str, object], list[str]]:
+        resolved, problems = resolve_settings(settings, schema, {"K": CANARY}, at=())
+        return resolved, [str(problem) for problem in problems]
+
+    by_name = resolve({"key_env": "K", "proxy": {"password_env": "K"}})
+    assert by_name == ({"key": Secret(CANARY), "proxy": {"password": Secret(CANARY)}}, [])
+    told = resolve({"key": CANARY, "proxy": {"password": CANARY}})[1]
+    assert [line.partition(" is not written")[0] for line in told] == [
+        "key: a credential",
+        "proxy.password: a credential",
+    ]
+
+
+def test_a_credential_that_the_adapter_needs_is_asked_for_by_its_references() -> None:
+    schema: dict[str, JsonValue] = {
+        "properties": {"key": {"type": "string", "writeOnly": True}, "url": {"type": "string"}},
+        "required": ["key", "url"],
+    }
+    _, problems = resolve_settings({}, schema, {}, at=("settings",))
+    assert [str(problem) for problem in problems] == [
+        "settings: key_env or key_file is required",
+        "settings.url: this key is required",
+    ]
+    assert resolve_settings({"url": "u", "key": Secret("k")}, schema, {}, at=()) == (
+        {"url": "u", "key": Secret("k")},
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ({"do": "pause", "mss": 3}, "steps[0].mss: unknown key; did you mean `ms`?"),
+        ({"do": "halt"}, 'steps[0].do: expected "say", or expected "pause"'),
+        (3, "steps[0]: expected a table, not a whole number"),
+    ],
+)
+def test_a_choice_is_told_by_its_tag(step: object, told: str) -> None:
+    def choice(tag: str, key: str) -> JsonValue:
+        properties = {"do": {"enum": [tag]}, key: {}}
+        return {"type": "object", "properties": properties, "required": ["do"], "additionalProperties": False}
+
+    schema: dict[str, JsonValue] = {
+        "properties": {"steps": {"type": "array", "items": {"anyOf": [choice("say", "text"), choice("pause", "ms")]}}}
+    }
+    _, problems = resolve_settings({"steps": [step]}, schema, {}, at=())
+    assert [str(problem) for problem in problems] == [told]
