@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 class Facts:
     """What happened to a double.
 
-    `live` is the number of requests its engine is working on at this moment, `connections` the number of open
-    connections. `gone` holds (time on Trio's clock, index in `requests`) of each client that left before its answer
-    was complete.
+    `submitted` counts the requests for work that ever arrived, `live` those that the engine is working on or keeps
+    waiting at this moment, `connections` the open connections. `gone` holds (time on Trio's clock, index in `requests`)
+    of each client that left before its answer was complete.
     """
 
     requests: list[SeenRequest] = field(default_factory=list)
+    submitted: int = 0
     live: int = 0
     connections: int = 0
     gone: list[tuple[float, int]] = field(default_factory=list)
@@ -44,6 +45,12 @@ class EngineDouble(Protocol):
         With `path`, every request to that path gets them instead, before anything else is looked at; no scripts takes
         them away again.
         """
+
+    def stop(self) -> None:
+        """End the engine's process: reset every connection and refuse new ones, until `start`."""
+
+    def start(self, *, loading_s: float = 0.0) -> None:
+        """Begin it again; it loads for `loading_s` first."""
 
     async def dial(self, host: str, port: int) -> trio.abc.Stream:
         """Open a connection in memory; raises `OSError` where a real one would."""

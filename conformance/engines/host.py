@@ -88,14 +88,6 @@ class Host:
         self._came_up.set()
         self._came_up = trio.Event()
 
-    def start_after(self, seconds: float) -> None:
-        """Accept connections again after `seconds`."""
-        self._nursery.start_soon(self._start_after, seconds)
-
-    async def _start_after(self, seconds: float) -> None:
-        await trio.sleep(seconds)
-        self.start()
-
     async def _hold(self, stream: trio.abc.Stream) -> None:
         with trio.CancelScope() as scope:
             self._open[stream] = scope

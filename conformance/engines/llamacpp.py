@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_S = 5.0
 _PUBLIC = frozenset({"/health", "/v1/health"})
+_WORK = frozenset(("POST", path) for path in ("/completion", "/completions", "/v1/embeddings", "/rerank", "/v1/rerank"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,7 @@ class LlamaCppDouble:
         self.settings = settings
         self.facts = Facts()
         self.slots = SlotPool(settings.slots, settings.n_ctx, self.facts, nursery)
+        self._nursery = nursery
         self._host = Host(nursery, self._serve, link)
         self._scripts: tuple[Script, ...] = ()
         self._played = 0
@@ -145,25 +147,41 @@ class LlamaCppDouble:
         """Load the model from now on: 503 on every path for `seconds`."""
         self._loading_until = trio.current_time() + seconds
 
-    def die(self, down_s: float, loading_s: float = 0.0) -> None:
-        """End the process: reset every connection, refuse for `down_s`, then load for `loading_s`."""
+    def stop(self) -> None:
+        """End the process: reset every connection and refuse new ones, until `start`."""
         self._host.stop()
         self.slots.clear()
-        self._started_at = trio.current_time() + down_s
-        self._loading_until = self._started_at + loading_s
-        self._host.start_after(down_s)
+
+    def start(self, *, loading_s: float = 0.0) -> None:
+        """Begin a new process; it loads for `loading_s` first."""
+        self._started_at = trio.current_time()
+        self.load_model(loading_s)
+        self._host.start()
+
+    def die(self, down_s: float, loading_s: float = 0.0) -> None:
+        """End the process, begin a new one after `down_s` and let it load for `loading_s`."""
+        self.stop()
+        self._nursery.start_soon(self._start_after, down_s, loading_s)
 
     def fail_batch(self, failure: Fail) -> None:
         """Make every generation that holds a slot report `failure`."""
         for generation in self._generations:
             generation.doom(failure)
 
+    async def _start_after(self, down_s: float, loading_s: float) -> None:
+        await trio.sleep(down_s)
+        self.start(loading_s=loading_s)
+
     async def _serve(self, stream: trio.abc.Stream) -> None:
         self.facts.connections += 1
         try:
-            await serve_http(stream, self._answer, keep_alive_s=KEEP_ALIVE_S, on_request=self.facts.requests.append)
+            await serve_http(stream, self._answer, keep_alive_s=KEEP_ALIVE_S, on_request=self._note)
         finally:
             self.facts.connections -= 1
+
+    def _note(self, request: SeenRequest) -> None:
+        self.facts.requests.append(request)
+        self.facts.submitted += (request.method, request.path) in _WORK
 
     async def _answer(self, exchange: Exchange) -> None:
         request = exchange.request

@@ -108,11 +108,8 @@ class Generation:
 
     async def overload(self) -> None:
         self._let_go(0.0)
-        self._server.slots.overloaded += 1
-        try:
+        with self._server.slots.overload():
             await trio.sleep_forever()
-        finally:
-            self._server.slots.overloaded -= 1
 
     async def load_model(self, seconds: float) -> None:
         self._server.load_model(seconds)

@@ -8,6 +8,7 @@ No bytes here.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
@@ -16,7 +17,7 @@ import trio
 from .llamacpp_replies import Counts, SlotView
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from adapter_api import JsonValue
 
@@ -55,7 +56,7 @@ class Slot:
 
 @final
 class SlotPool:
-    """All slots of one server; `facts.live` follows the number of busy ones."""
+    """All slots of one server; `facts.live` follows the busy ones and the requests that wait."""
 
     def __init__(self, count: int, n_ctx: int, facts: Facts, nursery: trio.Nursery) -> None:
         self._facts = facts
@@ -64,7 +65,7 @@ class SlotPool:
         self._free = trio.Semaphore(count)
         self._tasks = 0
         self._prompt_tokens = self._cached_tokens = self._predicted_tokens = 0
-        self.overloaded = 0
+        self._overloaded = 0
 
     def __repr__(self) -> str:
         return f"<SlotPool busy={self.busy}/{len(self._slots)} deferred={self.deferred}>"
@@ -77,7 +78,18 @@ class SlotPool:
     @property
     def deferred(self) -> int:
         """How many requests wait for a slot."""
-        return self._free.statistics().tasks_waiting + self.overloaded
+        return self._free.statistics().tasks_waiting + self._overloaded
+
+    @contextmanager
+    def overload(self) -> Iterator[None]:
+        """Count a request that waits and will never get a slot."""
+        self._overloaded += 1
+        self._facts.live += 1
+        try:
+            yield
+        finally:
+            self._overloaded -= 1
+            self._facts.live -= 1
 
     def views(self) -> list[SlotView]:
         """Return the slots as `/slots` shows them."""
@@ -85,7 +97,12 @@ class SlotPool:
 
     async def take(self, holder: object, request: Completion) -> Slot:
         """Wait for a free slot and give it to `holder`. Cancelled: the place in the queue is given up."""
-        await self._free.acquire()
+        self._facts.live += 1
+        try:
+            await self._free.acquire()
+        except trio.Cancelled:
+            self._facts.live -= 1
+            raise
         free = [slot for slot in self._slots if slot.holder is None]
         slot = max(free, key=lambda slot: slot.common_prefix(request.tokens))
         self._tasks += 1
@@ -93,7 +110,6 @@ class SlotPool:
         cached = min(slot.common_prefix(request.tokens), len(request.tokens) - 1) if may_reuse else 0
         slot.holder, slot.task, slot.params = holder, self._tasks, request.given
         slot.tokens, slot.counts = request.tokens, Counts(len(request.tokens), max(cached, 0))
-        self._facts.live = self.busy
         return slot
 
     def give_back(self, slot: Slot, holder: object, *, after_s: float = 0.0) -> None:
@@ -105,7 +121,7 @@ class SlotPool:
             self._prompt_tokens += slot.counts.prompt - slot.counts.cached
             self._cached_tokens += slot.counts.cached
             self._predicted_tokens += slot.counts.predicted
-            self._facts.live = self.busy
+            self._facts.live -= 1
             self._free.release()
 
     def clear(self) -> None:

@@ -102,8 +102,10 @@ async def test_a_client_that_leaves_the_queue_is_forgotten(autojump_clock: MockC
             async with open_call(double, "/completion", asks()):
                 await wait_all_tasks_blocked()
                 assert b"requests_deferred 1" in (await ask(double, "/metrics")).body
+                assert double.facts.live == 2
             await wait_all_tasks_blocked()
             assert b"requests_deferred 0" in (await ask(double, "/metrics")).body
+            assert double.facts.live == 1
         assert [index for _, index in double.facts.gone] == [2 - 1]
 
 
@@ -241,6 +243,21 @@ async def test_a_dead_engine_resets_refuses_loads_and_comes_back(autojump_clock:
         assert (await ask(double, "/health")).status == 503
         await trio.sleep(2)
         assert (await ask(double, "/completion", asks(n_predict=1))).is_whole
+
+
+async def test_an_engine_can_be_stopped_and_started_by_hand(autojump_clock: MockClock) -> None:
+    async with open_llamacpp(LlamaSettings(), Script.of(Text("a"), Stall())) as double:
+        async with open_call(double, "/completion", asks()) as call:
+            await call.until(b'"a"')
+            double.stop()
+            assert not (await call.finish()).is_whole
+        assert (double.facts.live, double.facts.submitted) == (0, 1)
+        with pytest.raises(ConnectionRefusedError):
+            await double.dial(HOST, PORT)
+        double.start(loading_s=1)
+        assert (await ask(double, "/health")).status == 503
+        await trio.sleep(1)
+        assert (await ask(double, "/health")).status == 200
 
 
 async def test_dialling_another_address_fails_as_the_system_would() -> None:
