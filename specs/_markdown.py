@@ -1,0 +1,136 @@
+"""Reading one document: which list items are requirements, and which fenced blocks are tables.
+
+A list item that begins with `[` is a requirement: `- [ID r1] statement` or `- [ID r1, OLDER-ID] statement`, with
+exactly one keyword of RFC 2119 in capitals outside code. A capitalised keyword anywhere else is an error, so that no
+requirement can hide in prose. A fenced block whose info string has `spec=` is a table, one with a bare language is an
+example for readers. Positions are lines of the file, counted from 1.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+
+from ._errors import SpecError
+from ._model import Level, Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from markdown_it.token import Token
+
+_ID = r"[A-Z][A-Z0-9]*(?:-[A-Z][A-Z0-9]*)*-\d{4}[a-z]?"
+_HEAD = re.compile(rf"\[({_ID}) r([1-9]\d*)((?:, {_ID})*)\] (?=\S)")
+_KEYWORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY)\b")
+_FOREIGN = re.compile(r"\b(SHALL|REQUIRED|RECOMMENDED|OPTIONAL)\b")
+_ATTRIBUTE = re.compile(r"([a-z]+)=([A-Za-z0-9_.-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block: what it is a table of, for what, and its text; `line` is the line of the fence."""
+
+    file: str
+    line: int
+    language: str
+    kind: str
+    attributes: Mapping[str, str]
+    text: str
+
+    def error(self, message: str, offset: int = 0) -> SpecError:
+        """Return the error at the fence, or at the `offset`-th line of the text (from 1)."""
+        return SpecError(self.file, self.line + offset, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What one file holds, in its order."""
+
+    requirements: tuple[Requirement, ...]
+    blocks: tuple[Block, ...]
+
+
+def read_document(file: str, text: str) -> Document:
+    """Read a document; raise `SpecError` where it is malformed. `file` is the name for messages."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    if not any(token.type == "heading_open" and token.tag == "h1" for token in tokens):
+        raise SpecError(file, 1, "the document has no title (a line `# Title`)")
+    requirements = tuple(_requirements(file, tokens))
+    if not requirements:
+        raise SpecError(file, 1, "the document has no requirement (an item `- [ID r1] statement`)")
+    return Document(requirements, tuple(_blocks(file, tokens)))
+
+
+def _requirements(file: str, tokens: list[Token]) -> Iterator[Requirement]:
+    for before, token in zip([None, None, *tokens], tokens, strict=False):
+        if token.type != "inline":
+            continue
+        line = _line(token)
+        if before is not None and before.type == "list_item_open" and token.content.startswith("["):
+            yield _requirement(file, line, token)
+        elif found := _KEYWORD.search(_prose(token)):
+            raise SpecError(
+                file, line, f"{found[0]} outside a requirement; write it in lower case or as an item with an id"
+            )
+
+
+def _requirement(file: str, line: int, token: Token) -> Requirement:
+    head = _HEAD.match(token.content)
+    if head is None:
+        raise SpecError(
+            file, line, "an item in brackets is a requirement and begins with `[ID r1]` or `[ID r1, OLDER-ID]`"
+        )
+    prose = _prose(token)
+    if foreign := _FOREIGN.search(prose):
+        raise SpecError(
+            file, line, f"{head[1]} says {foreign[0]}; the keywords are MUST, SHOULD, MAY and their negations"
+        )
+    keywords = _KEYWORD.findall(prose)
+    if len(keywords) != 1:
+        found = " and ".join(keywords) or "none"
+        raise SpecError(file, line, f"{head[1]} needs exactly one keyword (MUST, MUST NOT, SHOULD, MAY); found {found}")
+    return Requirement(
+        id=head[1],
+        revision=int(head[2]),
+        level=Level(keywords[0]),
+        statement=_statement(token)[head.end() :],
+        document=file,
+        line=line,
+        aliases=tuple(head[3].split(", ")[1:]),
+    )
+
+
+def _blocks(file: str, tokens: list[Token]) -> Iterator[Block]:
+    for token in tokens:
+        language, _, attributes = token.info.strip().partition(" ") if token.type == "fence" else ("", "", "")
+        if not attributes:
+            continue
+        parsed = [_ATTRIBUTE.fullmatch(word) for word in attributes.split()]
+        named = {found[1]: found[2] for found in parsed if found is not None}
+        if None in parsed or "spec" not in named:
+            raise SpecError(file, _line(token), f"the info string of a table is `{language} spec=KIND key=value ...`")
+        yield Block(file, _line(token), language, named.pop("spec"), named, token.content)
+
+
+def _line(token: Token) -> int:
+    return token.map[0] + 1 if token.map is not None else 1
+
+
+def _prose(token: Token) -> str:
+    """The text of a paragraph without its code, in one line."""
+    children = token.children or []
+    return "".join(
+        " " if child.type.endswith("break") else child.content for child in children if child.type != "code_inline"
+    )
+
+
+def _statement(token: Token) -> str:
+    """The text of a paragraph with its code but without emphasis, in one line."""
+    pieces = {"softbreak": " ", "hardbreak": " "}
+    return "".join(
+        f"`{child.content}`" if child.type == "code_inline" else pieces.get(child.type, child.content)
+        for child in token.children or []
+    )

@@ -1,0 +1,287 @@
+"""The kinds of table a document may carry: the shape of each, and the checks that a table passes on its own.
+
+`KINDS` names for each kind its attributes and its reader. A reader puts rows into the `Draft`; what one table says
+about another is checked in `_load.py` when all are read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from . import _rows as rows
+from ._model import FrameOrderTable
+from ._samples import expand
+from ._toml import read_toml, row_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ._markdown import Block
+    from ._model import Schema
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(slots=True)
+class Draft:
+    """The tables read so far, and the block that each came from."""
+
+    blocks: dict[tuple[str, ...], Block] = field(default_factory=dict)
+    orders: dict[str, FrameOrderTable] = field(default_factory=dict)
+    schemas: dict[tuple[str, str], Schema] = field(default_factory=dict)
+    examples: list[tuple[Block, object]] = field(default_factory=list)
+    errors: dict[str, rows.ErrorCode] = field(default_factory=dict)
+    worker_errors: dict[str, rows.WorkerErrorRow] = field(default_factory=dict)
+    engine_errors: dict[str, tuple[rows.EngineError, ...]] = field(default_factory=dict)
+    status_rules: tuple[rows.StatusRow, ...] = ()
+    redaction_rules: tuple[rows.RedactionRow, ...] = ()
+    redaction_contexts: tuple[str, ...] = ()
+    metrics: dict[str, rows.Metric] = field(default_factory=dict)
+    label_budgets: dict[str, int] = field(default_factory=dict)
+    routes: tuple[rows.Route, ...] = ()
+    never_served: tuple[str, ...] = ()
+    bounds: dict[str, rows.Bound] = field(default_factory=dict)
+    headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    log: rows.LogContract = field(default_factory=lambda: rows.LogContract(fields=(), events=()))
+    environment: tuple[rows.Environment, ...] = ()
+
+
+class _Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What all shapes of blocks share."""
+
+
+class _Order(_Shape, frozen=True):
+    initial: str
+    final: tuple[str, ...]
+    transitions: dict[str, dict[str, str]]
+
+
+class _Codes(_Shape, frozen=True):
+    code: tuple[rows.ErrorCode, ...]
+
+
+class _Kinds(_Shape, frozen=True):
+    kind: tuple[rows.WorkerErrorRow, ...]
+
+
+class _EngineErrors(_Shape, frozen=True):
+    error: tuple[rows.EngineError, ...]
+
+
+class _Statuses(_Shape, frozen=True):
+    rule: tuple[rows.StatusRow, ...]
+
+
+class _Rule(_Shape, frozen=True, kw_only=True):
+    kind: rows.Name
+    pattern: rows.Name
+    anywhere: bool = False
+    hides: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
+    passes: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
+
+
+class _Redaction(_Shape, frozen=True):
+    contexts: tuple[str, ...]
+    rule: tuple[_Rule, ...]
+
+
+class _Metrics(_Shape, frozen=True):
+    budgets: dict[str, int]
+    metric: tuple[rows.Metric, ...]
+
+
+class _Routes(_Shape, frozen=True):
+    route: tuple[rows.Route, ...]
+    never_served: tuple[str, ...] = ()
+
+
+class _Bounds(_Shape, frozen=True):
+    bound: tuple[rows.Bound, ...]
+
+
+class _Headers(_Shape, frozen=True):
+    required: tuple[str, ...]
+
+
+class _Environment(_Shape, frozen=True):
+    variable: tuple[rows.Environment, ...]
+
+
+def _order(draft: Draft, block: Block) -> None:
+    table, boundary = read_toml(block, _Order), block.attributes["boundary"]
+    states = {*table.transitions, *table.final}
+    for state, moves in table.transitions.items():
+        for event, target in moves.items():
+            if target not in states:
+                raise block.error(f"`{event}` leads from {state} to {target}, which is no state", _find(block, target))
+    if table.initial not in states:
+        raise block.error(f"the initial state {table.initial} is no state", _find(block, "initial"))
+    if live := [state for state in table.final if table.transitions.get(state)]:
+        raise block.error(f"{live[0]} is final and has transitions", _find(block, "final"))
+    transitions = {(state, event): to for state, moves in table.transitions.items() for event, to in moves.items()}
+    draft.orders[boundary] = FrameOrderTable(
+        boundary=boundary, initial=table.initial, final=frozenset(table.final), transitions=transitions
+    )
+
+
+def _schema(draft: Draft, block: Block) -> None:
+    schema = _json(block)
+    if not isinstance(schema, dict) or schema.get("$schema") != DIALECT:
+        raise block.error(f'a schema is an object with "$schema": "{DIALECT}"')
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = "/".join(map(str, error.absolute_path))
+        last = next((step for step in reversed(error.absolute_path) if isinstance(step, str)), "")
+        raise block.error(
+            f"not a JSON Schema (2020-12) at {where}: {error.message}", _find(block, f'"{last}"')
+        ) from None
+    draft.schemas[block.attributes["boundary"], block.attributes["event"]] = schema
+
+
+def _json(block: Block) -> object:
+    if block.language != "json":
+        raise block.error(f"a {block.kind} block is written in JSON, not {block.language or 'plain text'}")
+    try:
+        return json.loads(block.text)
+    except json.JSONDecodeError as error:
+        raise block.error(f"not JSON: {error.msg}", error.lineno) from None
+
+
+def _engine_errors(draft: Draft, block: Block) -> None:
+    found = read_toml(block, _EngineErrors).error
+    require_unique(block, "error", [row.id for row in found])
+    for index, row in enumerate(found):
+        if (row.phase is rows.ErrorPhase.TRANSPORT) != bool(row.fault):
+            raise block.error("a row of phase transport, and no other, has a fault", row_line(block, "error", index))
+    draft.engine_errors[block.attributes["engine"]] = found
+
+
+def _redaction(draft: Draft, block: Block) -> None:
+    table = read_toml(block, _Redaction)
+    require_unique(block, "rule", [rule.kind for rule in table.rule])
+    draft.redaction_contexts = table.contexts
+    draft.redaction_rules = tuple(_rule(block, index, rule) for index, rule in enumerate(table.rule))
+
+
+def _rule(block: Block, index: int, rule: _Rule) -> rows.RedactionRow:
+    try:
+        re.compile(rule.pattern)
+        hides, passes = [expand(text) for text in rule.hides], [expand(text).text for text in rule.passes]
+    except re.error as error:
+        raise block.error(f"{rule.kind}: not a pattern: {error}", row_line(block, "rule", index, "pattern")) from None
+    except ValueError as error:
+        raise block.error(f"{rule.kind}: {error}", row_line(block, "rule", index)) from None
+    if bare := [sample.text for sample in hides if not sample.secrets]:
+        message = f"{rule.kind}: nothing in {bare[0]!r} is a secret; write it as a slot"
+        raise block.error(message, row_line(block, "rule", index, "hides"))
+    return rows.RedactionRow(
+        kind=rule.kind,
+        pattern=rule.pattern,
+        is_anywhere=rule.anywhere,
+        hides=tuple(hides),
+        passes=tuple(passes),
+    )
+
+
+def _metrics(draft: Draft, block: Block) -> None:
+    table = read_toml(block, _Metrics)
+    require_unique(block, "metric", [metric.name for metric in table.metric])
+    for index, metric in enumerate(table.metric):
+        if (metric.type is rows.MetricType.HISTOGRAM) != bool(metric.buckets):
+            raise block.error("a histogram, and nothing else, has buckets", row_line(block, "metric", index))
+        if list(metric.buckets) != sorted(set(metric.buckets)):
+            raise block.error("buckets are in rising order", row_line(block, "metric", index, "buckets"))
+        if unbudgeted := set(metric.labels) - set(table.budgets):
+            line = row_line(block, "metric", index, "labels")
+            raise block.error(f"{metric.name}: no budget for the label {min(unbudgeted)}", line)
+    draft.metrics = {metric.name: metric for metric in table.metric}
+    draft.label_budgets = table.budgets
+
+
+def _errors(draft: Draft, block: Block) -> None:
+    found = read_toml(block, _Codes).code
+    require_unique(block, "code", [row.code for row in found])
+    draft.errors = {row.code: row for row in found}
+
+
+def _worker_errors(draft: Draft, block: Block) -> None:
+    found = read_toml(block, _Kinds).kind
+    require_unique(block, "kind", [row.kind for row in found])
+    draft.worker_errors = {row.kind: row for row in found}
+
+
+def _statuses(draft: Draft, block: Block) -> None:
+    draft.status_rules = read_toml(block, _Statuses).rule
+
+
+def _routes(draft: Draft, block: Block) -> None:
+    table = read_toml(block, _Routes)
+    require_unique(block, "route", [f"{route.method} {route.path}" for route in table.route])
+    draft.routes, draft.never_served = table.route, table.never_served
+
+
+def _bounds(draft: Draft, block: Block) -> None:
+    for index, bound in enumerate(read_toml(block, _Bounds).bound):
+        if bound.name in draft.bounds:
+            raise block.error(f"{bound.name} is there twice", row_line(block, "bound", index, "name"))
+        draft.bounds[bound.name] = bound
+
+
+def _headers(draft: Draft, block: Block) -> None:
+    draft.headers[block.attributes["on"]] = read_toml(block, _Headers).required
+
+
+def _log(draft: Draft, block: Block) -> None:
+    draft.log = read_toml(block, rows.LogContract)
+
+
+def _environment(draft: Draft, block: Block) -> None:
+    found = read_toml(block, _Environment).variable
+    require_unique(block, "variable", [row.name for row in found])
+    draft.environment = found
+
+
+def _example(draft: Draft, block: Block) -> None:
+    draft.examples.append((block, _json(block)))
+
+
+KINDS: dict[str, tuple[tuple[str, ...], Callable[[Draft, Block], None]]] = {
+    "frame-order": (("boundary",), _order),
+    "schema": (("boundary", "event"), _schema),
+    "example": (("boundary", "event"), _example),
+    "error-codes": ((), _errors),
+    "worker-errors": ((), _worker_errors),
+    "engine-errors": (("engine",), _engine_errors),
+    "status-rules": ((), _statuses),
+    "redaction-rules": ((), _redaction),
+    "metrics": ((), _metrics),
+    "routes": ((), _routes),
+    "bounds": (("of",), _bounds),
+    "headers": (("on",), _headers),
+    "log": ((), _log),
+    "environment": ((), _environment),
+}
+"""Kind of block -> (its attributes, its reader)."""
+
+
+def require_unique(block: Block, table: str, keys: Iterable[str]) -> None:
+    """Raise `SpecError` at the second row that has the key of an earlier one."""
+    seen: set[str] = set()
+    for index, key in enumerate(keys):
+        if key in seen:
+            raise block.error(f"{key} is there twice", row_line(block, table, index))
+        seen.add(key)
+
+
+def _find(block: Block, text: str) -> int:
+    """The line inside the block that has `text`, or the fence."""
+    lines = enumerate(block.text.splitlines(), 1)
+    return next((number for number, line in lines if re.search(rf"(?<!\w){re.escape(text)}(?!\w)", line)), 0)
