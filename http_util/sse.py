@@ -78,6 +78,8 @@ class Decoder:
         if self._failed:
             raise self._too_large()
         text = self._normalised(chunk)
+        if not text:
+            return
         if b"\n" not in text:
             self._keep(text)
             return

@@ -1,0 +1,241 @@
+"""An HTTP engine in memory: what a client dials, what it is answered, and which of its connections are still open.
+
+A test writes the engine's side as a plain async function over a byte stream. Time is virtual where the test asks for
+`autojump_clock`. `cancel_sweep` cuts a piece of work at every step that it takes.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import trio
+import trio.testing
+
+from http_util.status import EngineReply, classify
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from adapter_api import WorkerError
+
+BASE = "http://engine.test:8080"
+EVENTS = "text/event-stream"
+
+
+def plain_classify(reply: EngineReply) -> WorkerError:
+    """Classify without rules of an engine and without secrets."""
+    return classify(reply, redact=lambda text: text, now=0.0)
+
+
+def response(body: bytes = b"", *, status: int = 200, close: bool = False, **headers: str) -> bytes:
+    """Return a whole response with a length."""
+    fields = {"content-length": str(len(body)), **{name.replace("_", "-"): text for name, text in headers.items()}}
+    if close:
+        fields["connection"] = "close"
+    lines = "".join(f"{name}: {text}\r\n" for name, text in fields.items())
+    return f"HTTP/1.1 {status} Words\r\n{lines}\r\n".encode() + body
+
+
+def stream_head(content_type: str = EVENTS) -> bytes:
+    """Return the head of a chunked response."""
+    return f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+
+
+def chunk(data: bytes) -> bytes:
+    """Return one chunk of a chunked body."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def event(data: str) -> bytes:
+    """Return one event in one chunk."""
+    return chunk(f"data: {data}\n\n".encode())
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """Cut bytes at the given places (modulo their length); no piece is empty."""
+    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:stop] for start, stop in pairwise(edges) if start < stop]
+
+
+class WatchedStream(trio.abc.Stream):
+    """A client's end that knows whether it was closed."""
+
+    def __init__(self, inner: trio.abc.Stream) -> None:
+        self.inner = inner
+        self.is_closed = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.inner.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.inner.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self.inner.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+        await self.inner.aclose()
+
+
+class SyncStream(WatchedStream):
+    """The same, for one that can be closed without waiting, as sockets can."""
+
+    def close(self) -> None:
+        self.is_closed = True
+        assert isinstance(self.inner, trio.StapledStream)
+        self.inner.send_stream.close()
+        self.inner.receive_stream.close()
+
+
+@dataclass
+class Seen:
+    """A request as the engine read it."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Engine:
+    """The engine's side: accepts dials and answers each connection with `serve`."""
+
+    def __init__(self, nursery: trio.Nursery, serve: Callable[[Peer], Awaitable[None]]) -> None:
+        self._nursery = nursery
+        self._serve = serve
+        self.client_ends: list[WatchedStream] = []
+        self.seen: list[Seen] = []
+        self.sync_close = True
+        self.dial_s = 0.0
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections the client has not closed."""
+        return sum(not end.is_closed for end in self.client_ends)
+
+    async def dial(self, host: str, port: int) -> trio.abc.Stream:
+        """Connect, after `dial_s` seconds."""
+        await trio.sleep(self.dial_s)
+        client, server = trio.testing.memory_stream_pair()
+        end = (SyncStream if self.sync_close else WatchedStream)(client)
+        self.client_ends.append(end)
+        self._nursery.start_soon(self._run, Peer(server, self.seen, len(self.client_ends)))
+        return end
+
+    async def _run(self, peer: Peer) -> None:
+        try:
+            await self._serve(peer)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the client left
+        finally:
+            with trio.CancelScope(shield=True) as scope:
+                scope.cancel()
+                await peer.stream.aclose()
+
+
+@dataclass
+class Peer:
+    """One connection as the engine sees it; `number` counts from 1."""
+
+    stream: trio.abc.Stream
+    seen: list[Seen]
+    number: int
+    _buffer: bytearray = field(default_factory=bytearray)
+
+    async def request(self) -> Seen | None:
+        """Read the next request; None when the client has closed."""
+        while b"\r\n\r\n" not in self._buffer:
+            if not await self._fill():
+                return None
+        head, _, rest = bytes(self._buffer).partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): text for name, _, text in (line.partition(": ") for line in lines)}
+        method, target, _ = first.split(" ")
+        length = int(headers.get("content-length", 0))
+        self._buffer = bytearray(rest)
+        while len(self._buffer) < length:
+            if not await self._fill():
+                return None
+        seen = Seen(method, target, headers, bytes(self._buffer[:length]))
+        del self._buffer[:length]
+        self.seen.append(seen)
+        return seen
+
+    async def send(self, *pieces: bytes) -> None:
+        """Send bytes, one piece per write."""
+        for piece in pieces:
+            await self.stream.send_all(piece)
+
+    async def wait_gone(self) -> None:
+        """Wait until the client has closed."""
+        while await self._fill():
+            pass
+
+    async def _fill(self) -> bool:
+        data = await self.stream.receive_some()
+        self._buffer += data
+        return bool(data)
+
+
+@asynccontextmanager
+async def engine(serve: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[Engine]:
+    """Run an engine for the block."""
+    async with trio.open_nursery() as nursery:
+        yield Engine(nursery, serve)
+        nursery.cancel_scope.cancel()
+
+
+def answering(*answers: Iterable[bytes]) -> Callable[[Peer], Awaitable[None]]:
+    """Return an engine that gives each request of a connection the next answer, then waits for the client to go."""
+
+    async def serve(peer: Peer) -> None:
+        for answer in answers:
+            if await peer.request() is None:
+                return
+            await peer.send(*answer)
+        await peer.wait_gone()
+
+    return serve
+
+
+class _StepCounter(trio.abc.Instrument):
+    """Cancels a scope before the n-th step of one task."""
+
+    def __init__(self, task: trio.lowlevel.Task, scope: trio.CancelScope, at: int) -> None:
+        self._task = task
+        self._scope = scope
+        self._at = at
+        self.steps = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task:
+            self.steps += 1
+            if self.steps == self._at:
+                self._scope.cancel()
+
+
+async def cancel_sweep(work: Callable[[], Awaitable[None]], check: Callable[[int], Awaitable[None]]) -> int:
+    """Run `work` again and again, cut at its 1st, 2nd, ... step, until it ends uncut; `check(n)` after each.
+
+    Returns how many cuts there were.
+    """
+    cut = 0
+    while True:
+        cut += 1
+        with trio.CancelScope() as scope:
+            counter = _StepCounter(trio.lowlevel.current_task(), scope, cut)
+            trio.lowlevel.add_instrument(counter)
+            try:
+                await work()
+            finally:
+                trio.lowlevel.remove_instrument(counter)
+        await check(cut)
+        if counter.steps < cut:
+            return cut - 1
