@@ -42,12 +42,11 @@ class Unanswered(Exception):
 class Connection:
     """A connection that carries one exchange at a time."""
 
-    __slots__ = ("_stream", "closed", "idle_until", "origin", "used")
+    __slots__ = ("_stream", "closed", "idle_until", "origin")
 
     def __init__(self, origin: Origin, stream: trio.abc.Stream) -> None:
         self.origin = origin
         self._stream = stream
-        self.used = False
         self.closed = False
         self.idle_until = 0.0
 
@@ -60,7 +59,6 @@ class Connection:
         Raises `Unanswered` and the errors of `httpx`. The caller closes the connection on every exception.
         """
         sent = await self._send(request)
-        self.used = True
         answered = False
         while not parser.head_done:
             if parser.failure is not None:
@@ -116,9 +114,10 @@ class Connection:
 class Pool:
     """Idle connections by origin, and every open one so that all can be closed."""
 
-    __slots__ = ("_idle", "_idle_count", "_open")
+    __slots__ = ("_doomed", "_idle", "_open")
 
     def __init__(self) -> None:
+        self._doomed: list[Connection] = []  # dropped, but closing them takes an await
         self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
         self._open: set[Connection] = set()
 
@@ -139,8 +138,10 @@ class Pool:
         """Take note of a new connection; it is in use."""
         self._open.add(connection)
 
-    def take(self, origin: Origin, now: float) -> Connection | None:
+    async def take(self, origin: Origin, now: float) -> Connection | None:
         """Return an idle connection that seems alive; dead ones met on the way are closed."""
+        while self._doomed:
+            await self._doomed.pop().aclose()
         idle = self._idle[origin]
         while idle:
             connection = idle.pop()
@@ -163,14 +164,15 @@ class Pool:
 
     def drop(self, connection: Connection) -> None:
         """Close a connection now."""
-        connection.sever()
         self._open.discard(connection)
+        connection.sever()
+        if not connection.closed:
+            self._doomed.append(connection)
 
     async def aclose(self) -> None:
         """Close every connection, in use or not."""
-        connections, self._open = self._open, set()
         self._idle.clear()
-        for connection in connections:
-            connection.sever()
-        for connection in connections:
-            await connection.aclose()
+        for connection in tuple(self._open):
+            self.drop(connection)
+        while self._doomed:
+            await self._doomed.pop().aclose()

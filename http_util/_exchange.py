@@ -104,7 +104,7 @@ def _first_event(reply: EngineReply) -> EngineReply:
 def _holds_error(body: bytes) -> bool:
     try:
         return error_in(msgspec.json.decode(body)) is not None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return False
 
 
@@ -135,4 +135,4 @@ async def closing(response: httpx.Response) -> AsyncIterator[Body]:
     finally:
         body.close_nowait()
         with trio.move_on_after(CLOSE_S, shield=True):
-            await response.aclose()
+            await body.aclose()

@@ -26,7 +26,9 @@ _FORBIDDEN = (b"\r", b"\n", b"\0")
 def encode_request(request: httpx.Request, body: bytes) -> bytes:
     """Return the bytes of `request`; raise `httpx.LocalProtocolError` if a part of its head would not stay one line."""
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%b: %b" % pair for pair in request.headers.raw]
+    lines += [b"%b: %b" % pair for pair in request.headers.raw if pair[0].lower() != b"transfer-encoding"]
+    if "transfer-encoding" in request.headers:  # the body was a stream; here it is whole
+        lines.append(b"content-length: %d" % len(body))
     if any(mark in line for line in lines for mark in _FORBIDDEN):
         raise httpx.LocalProtocolError("a line end or NUL in the request's head", request=request)
     return b"\r\n".join((*lines, b"", body))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import httpx
 import trio
 
 from adapter_api import DeadlineUnmet, WorkerError
@@ -19,8 +20,6 @@ from . import _exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import httpx
 
     from ._exchange import Classify
     from .backoff import RetryPolicy
@@ -56,7 +55,8 @@ async def fetch(
     `random()` in [0, 1) draws the pauses between tries. Cancelled leaves no connection behind.
     """
     content, headers = (None, {}) if json is None else (_exchange.to_json(json, phase), _exchange.JSON_HEADERS)
-    request = client.build_request(method, path, content=content, headers=headers)
+    limits = httpx.Timeout(None, connect=client.timeout.connect, pool=client.timeout.pool)
+    request = client.build_request(method, path, content=content, headers=headers, timeout=limits)
     tries = retry.attempts if retry is not None and method.upper() in _IDEMPOTENT else 1
     error: WorkerError | None = None
     with trio.move_on_after(bounds_s) as bound:

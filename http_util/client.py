@@ -12,7 +12,7 @@ from __future__ import annotations
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING
 
 import httpx
@@ -61,7 +61,7 @@ async def open_client(settings: ClientSettings) -> AsyncIterator[httpx.AsyncClie
         auth=(address.username, address.password) if address.userinfo else None,
         headers={"accept-encoding": "identity", "user-agent": "orchestratord", **settings.headers},
         timeout=httpx.Timeout(settings.request_s, connect=settings.connect_s, pool=settings.connect_s),
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        cookies=_NoCookies(),
         transport=_transport(settings),
         trust_env=False,
     )
@@ -70,6 +70,13 @@ async def open_client(settings: ClientSettings) -> AsyncIterator[httpx.AsyncClie
     finally:
         with trio.move_on_after(CLOSE_S, shield=True):
             await client.aclose()
+
+
+class _NoCookies(CookieJar):
+    """A jar that nothing gets into: engines are not to recognise us, and a jar would only grow."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Drop them."""
 
 
 def _address(base_url: str) -> httpx.URL:
@@ -88,15 +95,12 @@ def _transport(settings: ClientSettings) -> httpx.AsyncBaseTransport:
         return httpx.AsyncHTTPTransport(
             verify=_tls(settings, "http/1.1"), proxy=settings.proxy, limits=limits, trust_env=False
         )
-    fallback = None
-    if settings.dial is None and settings.base_url.startswith("https"):
-        fallback = httpx.AsyncHTTPTransport(verify=_tls(settings), http2=True, limits=limits, trust_env=False)
-    return TrioTransport(
-        tls=Tls(http1=_tls(settings, "http/1.1"), any_version=_tls(settings, "h2", "http/1.1")),
-        dial=settings.dial,
-        max_connections=settings.max_connections,
-        fallback=fallback,
-    )
+    tls = fallback = None
+    if httpx.URL(settings.base_url).scheme == "https":
+        tls = Tls(http1=_tls(settings, "http/1.1"), any_version=_tls(settings, "h2", "http/1.1"))
+        if settings.dial is None:
+            fallback = httpx.AsyncHTTPTransport(verify=_tls(settings), http2=True, limits=limits, trust_env=False)
+    return TrioTransport(tls=tls, dial=settings.dial, max_connections=settings.max_connections, fallback=fallback)
 
 
 def _tls(settings: ClientSettings, *protocols: str) -> ssl.SSLContext:

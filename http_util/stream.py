@@ -142,6 +142,7 @@ class EventStream:
             return events
         if self._closed:
             return self._nothing_more()
+        self.close_nowait()
         raise allowances.no_event(trio.current_time(), self.phase)
 
     async def finish(self) -> None:
@@ -169,7 +170,7 @@ class EventStream:
         """Close as `close_nowait` does, then wait, for at most a second, until it is done."""
         self.close_nowait()
         with trio.move_on_after(_exchange.CLOSE_S, shield=True):
-            await self._response.aclose()
+            await self._body.aclose()
 
     async def _next_events(self) -> list[ServerEvent]:
         while True:

@@ -32,13 +32,15 @@ from ._wire import ResponseParser, encode_request
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from types import AsyncGeneratorType
 
     from ._sockets import Dial as Dial
     from ._sockets import Origin
 
 ONLY_HTTP1 = "http_util.only_http1"
 """Request extension: the answer must be such that closing it closes the connection."""
+CLOSE_S = 1.0
 _BODY = "http_util.body"
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
@@ -52,6 +54,9 @@ class Body(Protocol):
     def close_nowait(self) -> None:
         """Close now; an unfinished body takes its connection with it."""
 
+    async def aclose(self) -> None:
+        """Close, and wait where that is the only way."""
+
 
 def body_of(response: httpx.Response) -> Body:
     """Return the body of a response of any transport."""
@@ -61,10 +66,10 @@ def body_of(response: httpx.Response) -> Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Two contexts that differ in what they offer: HTTP/1.1 alone, or HTTP/2 as well (None: never)."""
+    """Two contexts that differ in what they offer the server: HTTP/1.1 alone, or HTTP/2 as well."""
 
     http1: ssl.SSLContext
-    any_version: ssl.SSLContext | None = None
+    any_version: ssl.SSLContext
 
 
 @final
@@ -74,7 +79,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         *,
-        tls: Tls,
+        tls: Tls | None = None,
         dial: Dial | None = None,
         max_connections: int = 1024,
         fallback: httpx.AsyncBaseTransport | None = None,
@@ -116,7 +121,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
     async def _exchange(
         self, request: httpx.Request, origin: Origin, payload: bytes
     ) -> tuple[Connection, ResponseParser]:
-        kept = self.pool.take(origin, trio.current_time())
+        kept = await self.pool.take(origin, trio.current_time())
         if kept is not None:
             try:
                 return kept, await self._ask(kept, request, payload)
@@ -131,9 +136,13 @@ class TrioTransport(httpx.AsyncBaseTransport):
 
     async def _connect(self, request: httpx.Request, origin: Origin) -> Connection:
         fallback = None if _only_http1(request) else self._fallback
-        tls = self._tls.http1 if fallback is None else self._tls.any_version
+        tls = None
+        if origin.scheme == "https":
+            if self._tls is None:
+                raise httpx.UnsupportedProtocol("no TLS for this client")
+            tls = self._tls.http1 if fallback is None else self._tls.any_version
         with _within(_timeout(request, "connect"), httpx.ConnectTimeout):
-            stream = await _sockets.open_stream(origin, self._dial, tls if origin.scheme == "https" else None)
+            stream = await _sockets.open_stream(origin, self._dial, tls)
         if fallback is not None and _sockets.speaks_http2(stream):
             await _sockets.close(stream)
             raise _Http2Chosen(fallback)
@@ -148,7 +157,8 @@ class TrioTransport(httpx.AsyncBaseTransport):
                 await connection.exchange(payload, parser)
         except BaseException:
             self.pool.drop(connection)
-            await connection.aclose()
+            with trio.move_on_after(CLOSE_S, shield=True):
+                await connection.aclose()
             raise
         return parser
 
@@ -232,16 +242,27 @@ class _IteratedBody:
     """The body of a response of another transport, which cannot be closed without waiting."""
 
     def __init__(self, response: httpx.Response) -> None:
-        self._chunks = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
+        self._response = response
+        self._chunks = cast("AsyncGeneratorType[bytes, None]", response.aiter_raw())
+        self._cut = False
 
     async def receive(self) -> bytes:
-        async for chunk in self._chunks:
-            if chunk:
-                return chunk
-        return b""
+        """Return the next bytes, b"" at the end and after it; raise `httpx.RequestError`. Cancelled ends the body."""
+        if self._cut:
+            raise httpx.ReadError("a cancelled read of the body was the last one")
+        self._cut = True
+        chunk = await anext(self._chunks, b"")  # httpx passes no empty chunks on
+        self._cut = False
+        return chunk
 
     def close_nowait(self) -> None:
-        """Do nothing: the response's own `aclose` follows."""
+        """Do nothing: `aclose` follows."""
+
+    async def aclose(self) -> None:
+        """Close the response."""
+        if not self._chunks.ag_running:
+            await self._chunks.aclose()
+        await self._response.aclose()
 
 
 class _Release(Protocol):
