@@ -30,7 +30,8 @@ _NEW = rf"(?!{MASK})"
 _NO_MASK = r"\[(?!redacted:)"  # where more must follow a value, the value may not reach over a mask to find it
 _LEFT = r"(?<![A-Za-z0-9])"
 _QUOTE = r"(?:\\{0,3}[\"'])"
-_ASSIGN = rf"(?>(?:{_QUOTE}\]?)?\s{{0,8}}(?::=|=>|[:=]|(?<=[\"']),)\s{{0,8}}(?:b(?=[\"']))?)"
+_IN_TUPLE = r"(?<=[\"']),(?=\s{0,8}b?[\"'][^\"'\r\n]{0,4096}[\"']\))"  # ('x-api-key', '...'): headers in a repr
+_ASSIGN = rf"(?>(?:{_QUOTE}\]?)?\s{{0,8}}(?::=|=>|[:=]|{_IN_TUPLE})\s{{0,8}}(?:b(?=[\"']))?)"
 _QUOTED = (  # the inside alone; an escaped quote comes first, for a plain one would take its backslash for the value
     rf"\\{{1,3}}\"{_NEW}((?:[^\"\\\r\n]|\\(?!\\{{0,2}}\"))+)|\\{{1,3}}'{_NEW}((?:[^'\\\r\n]|\\(?!\\{{0,2}}'))+)"
     rf"|\"{_NEW}((?:[^\"\\\r\n]|\\.)+)|'{_NEW}((?:[^'\\\r\n]|\\.)+)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -33,7 +33,7 @@ class WorkerErrorRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     code: Name
     code_if_blamed: str | None = None
     retriable: bool
-    words: str
+    words: Literal["engine", "fixed"]
 
 
 class ErrorPhase(StrEnum):
@@ -68,8 +68,8 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What HTTP statuses mean where the body says nothing better; `statuses` is a list like "429 500-503"."""
 
     statuses: Annotated[str, msgspec.Meta(pattern=r"^\d{3}(-\d{3})?( \d{3}(-\d{3})?)*$")]
-    where: str = "response"
-    body: str = "any"
+    where: Literal["any", "response", "stream"] = "any"
+    body: Literal["any", "opaque"] = "any"
     kind: Name
     retriable: bool
     blames_request: bool = False

@@ -2,7 +2,7 @@
 
 A document that shows what a key looks like would set off every scanner of repositories, so samples are templates:
 `{alnum:24}` stands for 24 characters made up here, the same ones each time. What a template generates is the secret;
-what stands around it is not.
+what stands around it is not. `{dashes}` stands for the five dashes around the name of a PEM block, and is no secret.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def expand(template: str) -> Sample:
         secrets.append(_characters(f"{template} {len(secrets)}", ALPHABETS[slot[1]], int(slot[2])))
         return secrets[-1]
 
-    return Sample(_SLOT.sub(fill, template), tuple(secrets))
+    return Sample(_SLOT.sub(fill, template.replace("{dashes}", "-----")), tuple(secrets))
 
 
 def _characters(seed: str, alphabet: str, count: int) -> str:
