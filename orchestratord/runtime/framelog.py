@@ -1,8 +1,8 @@
 """The encoded frames of one task: one writer, any number of readers, none of which can lose a frame or hold up another.
 
 Every frame is encoded once and kept whole until the task is forgotten, so a reader may come late or come back. The
-writer waits in `wait_room` while the slowest attached reader is more than `ahead` frames behind: a slow client slows the
-engine down. A cancel seals the log: what a reader has not taken by then it never sees, it goes on at the terminal frame.
+writer waits in `wait_room` while the slowest attached reader is `ahead` frames behind: a slow client slows the engine
+down. A cancel seals the log: what a reader has not taken by then it never sees, it goes on at the terminal frame.
 
 Implements: SSE-1002, SSE-1004, OC-CTRL-2026, OC-CTRL-2012.
 """
@@ -77,7 +77,7 @@ class FrameLog:
         for reader in self._readers:
             reader.position = self._sealed_at
         self.close(terminal)
-        self._changed()
+        self.changed()
 
     async def wait_room(self) -> None:
         """Wait until no attached reader is more than `ahead` frames behind. Cancelled leaves the log as it is."""
@@ -99,9 +99,10 @@ class FrameLog:
         self._readers[reader] = None
         return reader
 
-    def _detach(self, reader: Reader) -> None:
+    def detach(self, reader: Reader) -> None:
+        """Forget a reader; `Reader.detach` calls this."""
         self._readers.pop(reader, None)
-        self._changed()
+        self.changed()
 
     def _add(self, frame: bytes) -> None:
         self.frames.append(frame)
@@ -110,7 +111,8 @@ class FrameLog:
             self._arrival.set()
             self._arrival = None
 
-    async def _wait_arrival(self) -> None:
+    async def wait_arrival(self) -> None:
+        """Wait until a frame is added."""
         if self._arrival is None:
             self._arrival = trio.Event()
         await self._arrival.wait()
@@ -120,7 +122,8 @@ class FrameLog:
             self._change = trio.Event()
         await self._change.wait()
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Wake whoever waits for a reader to move."""
         if self._change is not None:
             self._change.set()
             self._change = None
@@ -144,19 +147,23 @@ class Reader:
 
     async def next_batch(self) -> bytes | None:
         """Wait for frames and return all that wait, at most `BATCH_BYTES` beyond the first; None after the last."""
-        self.is_writing = False
-        self._log._changed()
+        self.written()
         while self.position == len(self._log.frames):
             if self._log.is_closed:
                 return None
-            await self._log._wait_arrival()
+            await self._log.wait_arrival()
         self.is_writing = True
         return self._take()
+
+    def written(self) -> None:
+        """Note that the last batch has left."""
+        self.is_writing = False
+        self._log.changed()
 
     def detach(self) -> None:
         """Leave; the writer no longer waits for this reader."""
         self.is_writing = False
-        self._log._detach(self)
+        self._log.detach(self)
 
     def _take(self) -> bytes:
         frames = self._log.frames

@@ -1,0 +1,181 @@
+"""One task's way from the queue to its terminal frame.
+
+A run is one Trio task in the dispatcher's nursery, inside the task's own cancel scope. It waits for its slot, opens the
+host's stream, writes each event into the frame log, and gives the slot back when the engine is known to have let go.
+Whatever ends it (the engine, the client, the deadline, the shutdown), exactly one terminal frame is written and exactly
+one slot or seat is given back.
+
+Implements: SSE-1003, OC-CTRL-2012, OC-CTRL-2027, OC-CTRL-2028, OC-CORE-1020, OC-CORE-1022.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from adapter_api import End, Metrics, Token, WorkerError
+from orchestratord.core.task import CancelReason, TaskState
+from orchestratord.errors import INTERNAL_MESSAGE, Code, ErrorEnvelope, envelope_of
+
+from .framelog import LogFull
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from adapter_api import JsonValue, TokenEvent
+    from adapter_host import AdapterHost, HostedStream
+    from orchestratord.config import StreamConfig
+    from orchestratord.telemetry import Telemetry
+
+    from .pool import Pool, Replica
+    from .task import Task
+
+RELEASE_LOOKS_S = (0.05, 0.1, 0.2, 0.4, 0.5)
+"""Pauses between looks at the engine's slot report after a cancel, in seconds; the last one repeats."""
+
+
+@final
+class Runner:
+    """Drives tasks of every pool; it holds no state of its own."""
+
+    def __init__(self, host: AdapterHost, stream: StreamConfig, telemetry: Telemetry) -> None:
+        self._host = host
+        self._stream = stream
+        self._telemetry = telemetry
+
+    async def execute(self, task: Task, pool: Pool) -> None:
+        """Run the task to its end. Cancelled (a shutdown) ends the task as canceled and frees all it held."""
+        try:
+            await self._run(task, pool)
+            task.closed.set()
+            if task.lease is not None and task.state is not TaskState.ENDED:
+                await self._wait_released(task, pool)
+        finally:
+            task.cancel(CancelReason.SHUTDOWN)
+            task.closed.set()
+            pool.leave(task)
+            self._telemetry.task_over(task, pool)
+
+    async def _run(self, task: Task, pool: Pool) -> None:
+        task.scope.deadline = task.deadline_at
+        try:
+            with task.scope:
+                await self._wait_turn(task, pool)
+                if task.begin():
+                    self._telemetry.task_started(task, pool)
+                    await self._answer(task, pool)
+        except Exception as error:  # noqa: BLE001 - one bad run must end as one failed task, not as a dead service
+            self._telemetry.unexpected(task.order, error)
+            task.fail(ErrorEnvelope(code=Code.INTERNAL, message=INTERNAL_MESSAGE))
+        if task.scope.cancelled_caught and not task.state.is_final:
+            self._out_of_time(task, pool)
+
+    async def _wait_turn(self, task: Task, pool: Pool) -> None:
+        if task.granted.is_set():
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._report_place, task, pool)
+            await task.granted.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _report_place(self, task: Task, pool: Pool) -> None:
+        """Tell attached readers of the waiting task's place when it changes, at a bounded cadence."""
+        told: tuple[int, int] | None = None
+        while True:
+            await pool.wait_change()
+            place = pool.place_of(task)
+            if task.has_started_frame and task.log.reader_count and place != told:
+                told = place
+                self._offer_metrics(task, {"queue_position": place[0], "predicted_start_ms": place[1]})
+                await trio.sleep(self._stream.metrics_period_ms / 1000)
+
+    async def _answer(self, task: Task, pool: Pool) -> None:
+        left_ms = round(1000 * (task.deadline_at - trio.current_time()))
+        request = replace(task.order.request, deadline_ms=max(1, left_ms))
+        replica = None if task.lease is None else task.lease.replica_id
+        try:
+            async with self._host.submit(pool.pool_id, request, replica_id=replica) as events:
+                await self._relay(task, pool, events)
+        except WorkerError as error:
+            self._failed(task, pool, error)
+        except LogFull as error:
+            task.fail(ErrorEnvelope(code=Code.INTERNAL, message=f"the answer is too long: {error}"))
+
+    async def _relay(self, task: Task, pool: Pool, events: HostedStream) -> None:
+        log = task.log
+        async for event in events:
+            if log.is_closed:  # canceled while the adapter had more at hand
+                return
+            if type(event) is not Token:
+                self._publish(task, event)
+                continue
+            if task.first_token_at is None:
+                self._first_token(task, pool)
+            task.publish_token(event.t)
+            if log.lag >= log.ahead:
+                await log.wait_room()
+
+    def _first_token(self, task: Task, pool: Pool) -> None:
+        task.first_token_at = trio.current_time()
+        task.publish_started(0, 0)
+        self._telemetry.first_token(task, pool)
+
+    def _publish(self, task: Task, event: TokenEvent) -> None:
+        if type(event) is End:
+            task.finish(event)
+        elif type(event) is Metrics:
+            task.publish_started(0, 0)
+            self._offer_metrics(task, event.data)
+        else:
+            task.publish_started(0, 0)
+
+    def _offer_metrics(self, task: Task, data: Mapping[str, JsonValue]) -> None:
+        """Write a `metrics` frame, unless readers are behind: it is the first thing to go."""
+        if task.log.lag > task.log.ahead // 2:
+            self._telemetry.dropped_frame("metrics")
+        else:
+            task.publish("metrics", data)
+
+    def _failed(self, task: Task, pool: Pool, error: WorkerError) -> None:
+        envelope = envelope_of(error, pool.config.engine, pool.pool_id)
+        pool.last_error = f"{envelope.code}: {error.message}"
+        if task.lease is not None and not error.blames_request:
+            pool.replicas[task.lease.replica_id].doubt()
+        if error.kind == "Internal":
+            self._telemetry.unexpected(task.order, error)
+        task.fail(envelope)
+
+    def _out_of_time(self, task: Task, pool: Pool) -> None:
+        if task.abandoned_at is not None and task.abandoned_at < task.deadline_at:
+            task.cancel(CancelReason.DISCONNECT)
+            return
+        phase = "while it waited for a slot" if task.lease is None else "while the engine was answering"
+        message = f"the deadline of {task.order.deadline_ms} ms passed {phase}"
+        engine = pool.config.engine
+        task.fail(ErrorEnvelope(code=Code.DEADLINE_UNMET, message=message, engine=engine, pool_id=pool.pool_id))
+
+    async def _wait_released(self, task: Task, pool: Pool) -> None:
+        """Hold the slot until the engine reports one free for it, at most the pool's grace.
+
+        Engines notice a closed connection late (llama.cpp looks about once a second, and between prompt batches), and
+        none tells: looking again at growing intervals is all there is.
+        """
+        assert task.lease is not None
+        replica = pool.replicas[task.lease.replica_id]
+        with trio.move_on_after(pool.config.slot_release_grace_ms / 1000):
+            for pause_s in chain(RELEASE_LOOKS_S, repeat(RELEASE_LOOKS_S[-1])):
+                if await self._is_released(pool, replica):
+                    return
+                await trio.sleep(pause_s)
+
+    async def _is_released(self, pool: Pool, replica: Replica) -> bool:
+        try:
+            props = await self._host.props(pool.pool_id, replica.replica_id)
+        except WorkerError:
+            return True  # an engine that does not answer holds no slot; the probe finds out the rest
+        if props.slots_free is None or props.slots_total is None:
+            return False
+        return props.slots_total - props.slots_free < len(replica.busy)

@@ -1,0 +1,148 @@
+"""The composition root: from a configuration to a running service, and back down in order.
+
+What is opened first is closed last: the adapters outlive the runs, the runs outlive the requests, and every task has a nursery here that ends it. Concrete engines are
+found by name through their entry points.
+
+Implements: AH-1001, OC-CTRL-2012, OC-CTRL-2031, AUTH-1002.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO, final
+
+import trio
+
+from adapter_api import AdapterContext, CorrelationId, PoolId, ReplicaId, load_factory
+from adapter_host import AdapterHost
+from http_util.redaction import Redactor
+from orchestratord.runtime.dispatcher import Dispatcher
+from orchestratord.runtime.history import History
+from orchestratord.runtime.pool import Pool
+from orchestratord.runtime.probe import Prober
+from orchestratord.runtime.run import Runner
+from orchestratord.telemetry import Metrics, Telemetry, open_log
+from orchestratord.web.app import Services, create_app
+from orchestratord.web.server import HttpServer, listen
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from adapter_api import AdapterFactory
+    from orchestratord.config import Config
+
+FLUSH_S = 2.0
+"""After a drain, how long connections may take to carry their last frames away, in seconds."""
+
+
+@final
+@dataclass(eq=False, slots=True)
+class Running:
+    """A service that accepts connections at `url`.
+
+    The first `stop` starts the drain, the second ends it at once. `dispatcher` and `server` are there for whoever
+    embeds the service.
+    """
+
+    url: str
+    dispatcher: Dispatcher
+    server: HttpServer
+    _stopping: trio.Event
+    _drain: trio.CancelScope
+
+    def stop(self) -> None:
+        """Begin to stop, or stop waiting."""
+        if self._stopping.is_set():
+            self._drain.cancel()
+        self._stopping.set()
+
+
+async def serve(
+    config: Config,
+    *,
+    factories: Callable[[str], AdapterFactory] = load_factory,
+    log_stream: TextIO | None = None,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `Running.stop` is called and the drain is over; started once connections are accepted.
+
+    Raises `AddressInUse`, and what opening an adapter raises. Cancelled cancels every task, with its terminal frame
+    written to whoever still reads.
+    """
+    listeners = await listen(config.server.address)
+    async with open_service(config, factories=factories, log_stream=log_stream) as (dispatcher, server):
+        stopping = trio.Event()
+        drain = trio.CancelScope()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.serve, listeners)
+            task_status.started(Running(_url(listeners), dispatcher, server, stopping, drain))
+            await stopping.wait()
+            with drain:
+                await dispatcher.drain(config.server.drain_deadline_ms / 1000)
+            await dispatcher.drain(0)
+            await server.stop(FLUSH_S)
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_service(
+    config: Config,
+    *,
+    factories: Callable[[str], AdapterFactory] = load_factory,
+    log_stream: TextIO | None = None,
+) -> AsyncGenerator[tuple[Dispatcher, HttpServer], None]:
+    """Open everything but the listening sockets; leaving cancels what still runs and closes the adapters."""
+    redactor = Redactor(values=config.secret_values())
+    telemetry = Telemetry(open_log(config.log, redactor.mapping, log_stream), Metrics(), log_prompts=config.log.prompts)
+    host = AdapterHost(
+        observe=telemetry.host_note,
+        redact=redactor.text,
+        new_correlation_id=lambda: CorrelationId(str(uuid.uuid4())),
+    )
+    pools = {PoolId(pool.id): Pool(pool) for pool in config.pools}
+    async with AsyncExitStack() as adapters, trio.open_nursery() as nursery:
+        await _bind_all(config, host, adapters, factories, redactor)
+        history = History(config.history)
+        dispatcher = Dispatcher(
+            nursery=nursery,
+            pools=pools,
+            history=history,
+            runner=Runner(host, config.stream, telemetry),
+            stream=config.stream,
+            telemetry=telemetry,
+        )
+        app = create_app(Services(config, dispatcher, telemetry, redactor.text))
+        prober = Prober(host, telemetry)
+        for pool in pools.values():
+            for replica in pool.replicas.values():
+                nursery.start_soon(prober.watch, pool, replica)
+        yield dispatcher, HttpServer(app, stall_s=config.server.client_stall_timeout_ms / 1000)
+        nursery.cancel_scope.cancel()
+
+
+async def _bind_all(
+    config: Config,
+    host: AdapterHost,
+    stack: AsyncExitStack,
+    factories: Callable[[str], AdapterFactory],
+    redactor: Redactor,
+) -> None:
+    for pool in config.pools:
+        factory = factories(pool.engine)
+        for replica in pool.replicas:
+            context = AdapterContext(
+                pool_id=PoolId(pool.id),
+                replica_id=ReplicaId(replica.id),
+                random=random.random,
+                redact=redactor.text,
+            )
+            adapter = await stack.enter_async_context(factory.open(replica.settings, context))
+            host.bind(context.pool_id, context.replica_id, pool.engine, adapter)
+
+
+def _url(listeners: list[trio.SocketListener]) -> str:
+    host, port = listeners[0].socket.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

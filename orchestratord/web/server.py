@@ -1,0 +1,110 @@
+"""Carries the application over byte streams with Hypercorn, one task and one cancel scope per connection.
+
+The listening sockets, the connections' life and the end of both are ours, because a service that streams must be able
+to cut a client off and to exit within its grace period whatever its clients do.
+
+Implements: SSE-1001, SSE-1003, SSE-1004, OC-CTRL-2025.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, NoReturn, final
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.logging import Logger
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState, LifespanState
+
+from .connection import Connection
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+    from orchestratord.config import Address
+
+    from .connection import Transport
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept, in seconds: longer than the usual proxy keeps its own."""
+BACKLOG = 1024
+
+
+class AddressInUse(OSError):
+    """Another program listens on the address."""
+
+
+@final
+class _Silent(Logger):
+    """Hypercorn's log: nothing, since the application tells all that matters, redacted."""
+
+    async def exception(self, message: str, *args: object, **kwargs: object) -> None:
+        """Swallow the report of a broken request; the application's own error handler has told it."""
+
+
+@final
+class HttpServer:
+    """Serves one application on any number of streams."""
+
+    def __init__(self, app: QuartTrio, *, stall_s: float) -> None:
+        self._app = ASGIWrapper(app)
+        self._stall_s = stall_s
+        self._context = WorkerContext(None)
+        self._config = HypercornConfig()
+        self._config.accesslog = None
+        self._config.errorlog = None
+        self._config.logger_class = _Silent
+        self._config.include_server_header = False
+        self._config.keep_alive_timeout = KEEP_ALIVE_S
+        self._connections: dict[Connection, None] = {}
+        self._one_less = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<HttpServer connections={len(self._connections)}>"
+
+    async def serve(self, listeners: list[trio.SocketListener]) -> NoReturn:
+        """Accept connections until cancelled; that cancels the connections too."""
+        await trio.serve_listeners(self._serve_socket, listeners)
+
+    async def serve_stream(self, transport: Transport, socket: object) -> None:
+        """Serve one connection until it ends. Cancelled closes it at once."""
+        connection = Connection(transport, socket, stall_s=self._stall_s)
+        state = ConnectionState(LifespanState({"connection": connection}))
+        self._connections[connection] = None
+        try:
+            with connection.scope:
+                # Hypercorn takes anything with the shape of a stream and a socket.
+                await TCPServer(self._app, self._config, self._context, state, connection)  # type: ignore[arg-type]
+        finally:
+            del self._connections[connection]
+            self._one_less.set()
+            connection.abort()
+            with trio.CancelScope() as scope:
+                scope.cancel()  # a cancelled close is a forceful one
+                await transport.aclose()
+
+    async def stop(self, grace_s: float) -> None:
+        """End keep-alive, give requests under way `grace_s` seconds, and cut off the rest."""
+        await self._context.terminated.set()
+        with trio.move_on_after(grace_s):
+            while self._connections:
+                self._one_less = trio.Event()
+                await self._one_less.wait()
+        for connection in list(self._connections):
+            connection.abort()
+
+    async def _serve_socket(self, stream: trio.SocketStream) -> None:
+        await self.serve_stream(stream, stream.socket)
+
+
+async def listen(address: Address) -> list[trio.SocketListener]:
+    """Listen on the address; raise `AddressInUse` if another program does."""
+    try:
+        return await trio.open_tcp_listeners(address.port, host=address.host, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(error.errno, f"another program listens on {address}") from error
+        raise
