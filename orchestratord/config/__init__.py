@@ -1,6 +1,7 @@
 """The configuration of the service: one TOML file, the environment for secrets and overrides, all checked at load."""
 
 from .bind import Address
+from .example import example_text
 from .load import Auth, Config, config_from, load_config
 from .model import (
     HistoryConfig,
@@ -13,7 +14,7 @@ from .model import (
     StreamConfig,
 )
 from .problems import NON_LOOPBACK_WITHOUT_TOKEN, ConfigError, Problem
-from .schema import file_schema, schema_text
+from .schema import file_schema, full_schema_text, schema_text
 
 __all__ = [
     "NON_LOOPBACK_WITHOUT_TOKEN",
@@ -31,7 +32,9 @@ __all__ = [
     "ServerConfig",
     "StreamConfig",
     "config_from",
+    "example_text",
     "file_schema",
+    "full_schema_text",
     "load_config",
     "schema_text",
 ]

@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from adapter_api import load_factory
+
 from .model import ConfigFile
+from .settings import file_form
 from .shape import shape_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from adapter_api import AdapterFactory
 
     from .problems import Problem
 
@@ -38,9 +43,36 @@ def schema_text() -> str:
     return json.dumps(file_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def full_schema_text(engines: Iterable[str], factories: Callable[[str], AdapterFactory] = load_factory) -> str:
+    """The schema with the settings of these engines in it: a pool's `engine` decides what its replicas may say."""
+    schema = json.loads(schema_text())
+    for engine in engines:
+        settings = _moved_definitions(file_form(factories(engine).settings_schema), engine, schema["$defs"])
+        schema["$defs"]["PoolConfig"].setdefault("allOf", []).append(_when(engine, settings))
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 def check_shape(data: Mapping[str, object]) -> list[Problem]:
     """Find unknown and missing keys, wrong types and values out of range."""
     return shape_problems(data, file_schema())
+
+
+def _moved_definitions(schema: object, engine: str, definitions: dict[str, object]) -> dict[str, object]:
+    """Move a schema's own definitions among those of the file, under names that cannot clash."""
+    text = json.dumps(schema).replace('"#/$defs/', f'"#/$defs/{engine}.')
+    moved = cast("dict[str, object]", json.loads(text))
+    moved.pop("$schema", None)
+    own = cast("dict[str, object]", moved.pop("$defs", {}))
+    definitions.update({f"{engine}.{name}": rule for name, rule in own.items()})
+    return moved
+
+
+def _when(engine: str, settings: dict[str, object]) -> dict[str, object]:
+    replica = {"properties": {"settings": settings}}
+    return {
+        "if": {"properties": {"engine": {"const": engine}}, "required": ["engine"]},
+        "then": {"properties": {"replicas": {"items": replica}}},
+    }
 
 
 def _tidy(node: object) -> object:

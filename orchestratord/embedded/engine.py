@@ -53,6 +53,7 @@ class EngineSettings:
 class EmbeddedEngine:
     """The running engine; `restarts` counts how often it was brought back, `pid` is None while it is down."""
 
+    model: Model
     url: str
     version: str
     restarts: int = 0
@@ -65,18 +66,22 @@ async def open_embedded_engine(
 ) -> AsyncIterator[EmbeddedEngine]:
     """Start the engine, wait until it answers, keep it running, stop it at the end of the block.
 
-    `command(port)` is what is run in place of llama.cpp. Raises `EngineUnavailable` if it does not come up.
+    `command(port)` is what is run in place of llama.cpp. Raises `EngineUnavailable` if it does not come up; an error
+    of the block leaves as it is.
     """
     log = EngineLog(settings.log_path)
-    supervisor = _Supervisor(command or _llama_command(model, settings), log, report)
-    failure: EngineUnavailable | None = None
+    supervisor = _Supervisor(model, command or _llama_command(model, settings), log, report)
+    failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         outcome = await nursery.start(supervisor.run)
         if isinstance(outcome, EmbeddedEngine):
-            yield outcome
-            nursery.cancel_scope.cancel()
+            try:
+                yield outcome
+            except Exception as error:  # noqa: BLE001 - kept out of the nursery's group and raised below
+                failure = error
         else:
             failure = outcome
+        nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
 
@@ -117,7 +122,8 @@ class _Ended:
 class _Supervisor:
     """Starts the child again and again; `run` never returns once the first start has worked."""
 
-    def __init__(self, command: Callable[[int], Sequence[str]], log: EngineLog, report: Report) -> None:
+    def __init__(self, model: Model, command: Callable[[int], Sequence[str]], log: EngineLog, report: Report) -> None:
+        self._model = model
         self._command = command
         self._log = log
         self._report = report
@@ -125,7 +131,7 @@ class _Supervisor:
     async def run(self, task_status: trio.TaskStatus[EmbeddedEngine | EngineUnavailable]) -> None:
         for _ in range(_PORT_ATTEMPTS):
             port = free_port()
-            engine = EmbeddedEngine(url=f"http://127.0.0.1:{port}", version=engine_version())
+            engine = EmbeddedEngine(model=self._model, url=f"http://127.0.0.1:{port}", version=engine_version())
             ended = await self._run_once(port, engine, partial(task_status.started, engine))
             if ended.code != EXIT_PORT_TAKEN:
                 break

@@ -1,0 +1,52 @@
+"""From parsed arguments to an exit code.
+
+Expected failures end here as a sentence on standard error: 1 is a failure, 2 wrong usage, 130 an interrupt, 141 a
+reader of standard output that went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    import argparse
+
+FAILED = 1
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+class CommandFailed(Exception):
+    """A command cannot do what it was asked; the text is for the person who asked."""
+
+
+class Command(Protocol):
+    """What the module of a command offers."""
+
+    def main(self, options: argparse.Namespace) -> int:
+        """Do the work; returns the exit code."""
+
+
+def start(options: argparse.Namespace) -> int:
+    """Run the command in `options.module`."""
+    command = cast("Command", import_module(f"orchestratord.cli.{options.module}"))
+    try:
+        code = command.main(options)
+        sys.stdout.flush()
+    except CommandFailed as failure:
+        sys.stderr.write(f"orchestratord: {failure}\n")
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        forget_stdout()
+        return BROKEN_PIPE
+    return code
+
+
+def forget_stdout() -> None:
+    """Let nothing more be written to a pipe whose reader is gone, the interpreter's last flush included."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
