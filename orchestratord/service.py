@@ -1,7 +1,7 @@
 """The composition root: from a configuration to a running service, and back down in order.
 
-What is opened first is closed last: the adapters outlive the runs, the runs outlive the requests, and every task has a nursery here that ends it. Concrete engines are
-found by name through their entry points.
+What is opened first is closed last: the adapters outlive the runs, the runs outlive the requests, and every task has a
+nursery here that ends it. Concrete engines are found by name through their entry points.
 
 Implements: AH-1001, OC-CTRL-2012, OC-CTRL-2031, AUTH-1002.
 """

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Positive = Annotated[int, Meta(gt=0, lt=2**53)]
-Int64 = Annotated[int, Meta(ge=-(2**63), lt=2**63)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=512)]
 
 

@@ -120,17 +120,15 @@ class Runner:
 
     def _first_token(self, task: Task, pool: Pool) -> None:
         task.first_token_at = trio.current_time()
-        task.publish_started(0, 0)
         self._telemetry.first_token(task, pool)
 
     def _publish(self, task: Task, event: TokenEvent) -> None:
         if type(event) is End:
             task.finish(event)
         elif type(event) is Metrics:
-            task.publish_started(0, 0)
             self._offer_metrics(task, event.data)
-        else:
-            task.publish_started(0, 0)
+        elif news := task.learn(event.data):
+            task.publish("metrics", news)
 
     def _offer_metrics(self, task: Task, data: Mapping[str, JsonValue]) -> None:
         """Write a `metrics` frame, unless readers are behind: it is the first thing to go."""

@@ -105,6 +105,15 @@ class Task:
         place = {"queue_position": queue_position, "predicted_start_ms": predicted_start_ms}
         self._append("started", {**place, **self.facts, **replica})
 
+    def learn(self, facts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Take in what the engine says as it starts; return what is news to readers that have `started` already."""
+        news = {name: value for name, value in facts.items() if self.facts.get(name) != value}
+        self.facts = {**self.facts, **facts}
+        if self.has_started_frame:
+            return news
+        self.publish_started(0, 0)
+        return {}
+
     def publish_token(self, text: str) -> None:
         """Write one token frame; the caller has seen that the log is open."""
         log = self.log

@@ -53,7 +53,7 @@ def create_app(services: Services) -> QuartTrio:
     app.register_blueprint(control.routes(services))
 
     @app.before_request
-    def meet() -> None:
+    async def meet() -> None:
         given = request.headers.get(CORRELATION, "")
         g.correlation_id = given if _ACCEPTED_ID.fullmatch(given) else str(uuid.uuid4())
         g.identity = None
@@ -64,20 +64,20 @@ def create_app(services: Services) -> QuartTrio:
             )
 
     @app.after_request
-    def mark(response: Response) -> Response:
+    async def mark(response: Response) -> Response:
         response.headers[CORRELATION] = g.correlation_id
         return response
 
     @app.errorhandler(Refused)
-    def refused(error: Refused) -> Response:
+    async def refused(error: Refused) -> Response:
         return error_response(error.envelope, services.redact)
 
     @app.errorhandler(HTTPException)
-    def no_such_thing(error: HTTPException) -> Response:
+    async def no_such_thing(error: HTTPException) -> Response:
         return _http_error(error, services)
 
     @app.errorhandler(Exception)
-    def broken(error: Exception) -> Response:
+    async def broken(error: Exception) -> Response:
         services.telemetry.log.error(
             "internal",
             human=f"a request fails on an unexpected {type(error).__name__}",

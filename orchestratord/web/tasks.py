@@ -49,12 +49,12 @@ def routes(services: Services) -> Blueprint:
         return json_response(dispatcher.admit(order), 202)
 
     @blueprint.get("/v1/tasks/<task_id>")
-    def look(task_id: str) -> Response:
+    async def look(task_id: str) -> Response:
         task = dispatcher.find(TaskId(task_id))
         return json_response(_state(task, *dispatcher.place_of(task)))
 
     @blueprint.get("/v1/tasks/<task_id>/stream")
-    def stream(task_id: str) -> Response:
+    async def stream(task_id: str) -> Response:
         task = dispatcher.find(TaskId(task_id))
         body = SseBody(
             dispatcher,
