@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from jsonschema import Draft202012Validator
 
+from ._draft import Draft
 from ._errors import SpecError
 from ._markdown import read_document
 from ._model import Specification
-from ._tables import KINDS, Draft
+from ._tables import KINDS
 from ._toml import row_line
 
 if TYPE_CHECKING:

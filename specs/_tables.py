@@ -1,4 +1,4 @@
-"""The kinds of table a document may carry: the shape of each, and the checks that a table passes on its own.
+"""The kinds of table a document may carry, and the checks that a table passes on its own.
 
 `KINDS` names for each kind its attributes and its reader. A reader puts rows into the `Draft`; what one table says
 about another is checked in `_load.py` when all are read.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import msgspec
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from . import _rows as rows
+from . import _shapes as shapes
 from ._model import FrameOrderTable
 from ._samples import expand
 from ._toml import read_toml, row_line
@@ -23,109 +22,25 @@ from ._toml import read_toml, row_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ._draft import Draft
     from ._markdown import Block
-    from ._model import Schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-@dataclass(slots=True)
-class Draft:
-    """The tables read so far, and the block that each came from."""
-
-    blocks: dict[tuple[str, ...], Block] = field(default_factory=dict)
-    orders: dict[str, FrameOrderTable] = field(default_factory=dict)
-    schemas: dict[tuple[str, str], Schema] = field(default_factory=dict)
-    examples: list[tuple[Block, object]] = field(default_factory=list)
-    errors: dict[str, rows.ErrorCode] = field(default_factory=dict)
-    worker_errors: dict[str, rows.WorkerErrorRow] = field(default_factory=dict)
-    engine_errors: dict[str, tuple[rows.EngineError, ...]] = field(default_factory=dict)
-    status_rules: tuple[rows.StatusRow, ...] = ()
-    redaction_rules: tuple[rows.RedactionRow, ...] = ()
-    redaction_contexts: tuple[str, ...] = ()
-    metrics: dict[str, rows.Metric] = field(default_factory=dict)
-    label_budgets: dict[str, int] = field(default_factory=dict)
-    routes: tuple[rows.Route, ...] = ()
-    never_served: tuple[str, ...] = ()
-    bounds: dict[str, rows.Bound] = field(default_factory=dict)
-    headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    log: rows.LogContract = field(default_factory=lambda: rows.LogContract(fields=(), events=()))
-    environment: tuple[rows.Environment, ...] = ()
-
-
-class _Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What all shapes of blocks share."""
-
-
-class _Order(_Shape, frozen=True):
-    initial: str
-    final: tuple[str, ...]
-    transitions: dict[str, dict[str, str]]
-
-
-class _Codes(_Shape, frozen=True):
-    code: tuple[rows.ErrorCode, ...]
-
-
-class _Kinds(_Shape, frozen=True):
-    kind: tuple[rows.WorkerErrorRow, ...]
-
-
-class _EngineErrors(_Shape, frozen=True):
-    error: tuple[rows.EngineError, ...]
-
-
-class _Statuses(_Shape, frozen=True):
-    rule: tuple[rows.StatusRow, ...]
-
-
-class _Rule(_Shape, frozen=True, kw_only=True):
-    kind: rows.Name
-    pattern: rows.Name
-    anywhere: bool = False
-    hides: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
-    passes: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
-
-
-class _Redaction(_Shape, frozen=True):
-    contexts: tuple[str, ...]
-    rule: tuple[_Rule, ...]
-
-
-class _Metrics(_Shape, frozen=True):
-    budgets: dict[str, int]
-    metric: tuple[rows.Metric, ...]
-
-
-class _Routes(_Shape, frozen=True):
-    route: tuple[rows.Route, ...]
-    never_served: tuple[str, ...] = ()
-
-
-class _Bounds(_Shape, frozen=True):
-    bound: tuple[rows.Bound, ...]
-
-
-class _Headers(_Shape, frozen=True):
-    required: tuple[str, ...]
-
-
-class _Environment(_Shape, frozen=True):
-    variable: tuple[rows.Environment, ...]
-
-
 def _order(draft: Draft, block: Block) -> None:
-    table, boundary = read_toml(block, _Order), block.attributes["boundary"]
+    table, boundary = read_toml(block, shapes.Order), block.attributes["boundary"]
     states = {*table.transitions, *table.final}
+    transitions: dict[tuple[str, str], str] = {}
     for state, moves in table.transitions.items():
-        for event, target in moves.items():
-            if target not in states:
-                raise block.error(f"`{event}` leads from {state} to {target}, which is no state", _find(block, target))
+        for event, to in moves.items():
+            if not isinstance(to, str) or to not in states:
+                raise block.error(f"`{event}` leads from {state} to {to}, which is no state", _find(block, str(to)))
+            transitions[state, event] = to
     if table.initial not in states:
         raise block.error(f"the initial state {table.initial} is no state", _find(block, "initial"))
     if live := [state for state in table.final if table.transitions.get(state)]:
         raise block.error(f"{live[0]} is final and has transitions", _find(block, "final"))
-    transitions = {(state, event): to for state, moves in table.transitions.items() for event, to in moves.items()}
     draft.orders[boundary] = FrameOrderTable(
         boundary=boundary, initial=table.initial, final=frozenset(table.final), transitions=transitions
     )
@@ -156,7 +71,7 @@ def _json(block: Block) -> object:
 
 
 def _engine_errors(draft: Draft, block: Block) -> None:
-    found = read_toml(block, _EngineErrors).error
+    found = read_toml(block, shapes.EngineErrors).error
     require_unique(block, "error", [row.id for row in found])
     for index, row in enumerate(found):
         if (row.phase is rows.ErrorPhase.TRANSPORT) != bool(row.fault):
@@ -165,13 +80,13 @@ def _engine_errors(draft: Draft, block: Block) -> None:
 
 
 def _redaction(draft: Draft, block: Block) -> None:
-    table = read_toml(block, _Redaction)
+    table = read_toml(block, shapes.Redaction)
     require_unique(block, "rule", [rule.kind for rule in table.rule])
     draft.redaction_contexts = table.contexts
     draft.redaction_rules = tuple(_rule(block, index, rule) for index, rule in enumerate(table.rule))
 
 
-def _rule(block: Block, index: int, rule: _Rule) -> rows.RedactionRow:
+def _rule(block: Block, index: int, rule: shapes.Rule) -> rows.RedactionRow:
     try:
         re.compile(rule.pattern)
         hides, passes = [expand(text) for text in rule.hides], [expand(text).text for text in rule.passes]
@@ -192,7 +107,7 @@ def _rule(block: Block, index: int, rule: _Rule) -> rows.RedactionRow:
 
 
 def _metrics(draft: Draft, block: Block) -> None:
-    table = read_toml(block, _Metrics)
+    table = read_toml(block, shapes.Metrics)
     require_unique(block, "metric", [metric.name for metric in table.metric])
     for index, metric in enumerate(table.metric):
         if (metric.type is rows.MetricType.HISTOGRAM) != bool(metric.buckets):
@@ -207,36 +122,36 @@ def _metrics(draft: Draft, block: Block) -> None:
 
 
 def _errors(draft: Draft, block: Block) -> None:
-    found = read_toml(block, _Codes).code
+    found = read_toml(block, shapes.Codes).code
     require_unique(block, "code", [row.code for row in found])
     draft.errors = {row.code: row for row in found}
 
 
 def _worker_errors(draft: Draft, block: Block) -> None:
-    found = read_toml(block, _Kinds).kind
+    found = read_toml(block, shapes.Kinds).kind
     require_unique(block, "kind", [row.kind for row in found])
     draft.worker_errors = {row.kind: row for row in found}
 
 
 def _statuses(draft: Draft, block: Block) -> None:
-    draft.status_rules = read_toml(block, _Statuses).rule
+    draft.status_rules = read_toml(block, shapes.Statuses).rule
 
 
 def _routes(draft: Draft, block: Block) -> None:
-    table = read_toml(block, _Routes)
+    table = read_toml(block, shapes.Routes)
     require_unique(block, "route", [f"{route.method} {route.path}" for route in table.route])
     draft.routes, draft.never_served = table.route, table.never_served
 
 
 def _bounds(draft: Draft, block: Block) -> None:
-    for index, bound in enumerate(read_toml(block, _Bounds).bound):
+    for index, bound in enumerate(read_toml(block, shapes.Bounds).bound):
         if bound.name in draft.bounds:
             raise block.error(f"{bound.name} is there twice", row_line(block, "bound", index, "name"))
         draft.bounds[bound.name] = bound
 
 
 def _headers(draft: Draft, block: Block) -> None:
-    draft.headers[block.attributes["on"]] = read_toml(block, _Headers).required
+    draft.headers[block.attributes["on"]] = read_toml(block, shapes.Headers).required
 
 
 def _log(draft: Draft, block: Block) -> None:
@@ -244,7 +159,7 @@ def _log(draft: Draft, block: Block) -> None:
 
 
 def _environment(draft: Draft, block: Block) -> None:
-    found = read_toml(block, _Environment).variable
+    found = read_toml(block, shapes.Environment).variable
     require_unique(block, "variable", [row.name for row in found])
     draft.environment = found
 
