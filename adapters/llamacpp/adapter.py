@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 DIGEST_WAIT_S = 2.0
 """How long a snapshot of capabilities waits for the digest of the model file; a later one has it."""
 FEATURES = frozenset({"cancel", "chat", "kv_reuse", "seed", "stop"})
+_LAST_ON_ITS_CONNECTION = {"connection": "close"}
+"""The server closes the connection after a stream, though it promises to keep it: using it again would be a race."""
 _ONE_PIECE: dict[
     Workload, tuple[str, Callable[[TaskRequest], JsonValue], type[mapping.Embeddings | mapping.Ranking]]
 ] = {
@@ -163,7 +165,7 @@ class LlamaCppAdapter:
                 json=mapping.completion(request, prompt, seed),
                 bounds=self._bounds(ends_at),
                 classify=self._server.failure,
-                headers=_headers(request),
+                headers={**_headers(request), **_LAST_ON_ITS_CONNECTION},
             ) as events:
                 yield events
         finally:

@@ -83,8 +83,8 @@ class Exchange:
 
     async def end(self, *, closes: bool = False) -> None:
         """End the chunked body; `closes` the connection after it, whatever the headers said."""
-        self._is_cut = closes
         await self._write(self._http.send(h11.EndOfMessage()) or b"")
+        self._is_cut = closes
 
     async def cut(self) -> None:
         """Close the connection in the middle of the answer."""

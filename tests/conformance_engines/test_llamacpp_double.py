@@ -354,3 +354,11 @@ async def test_an_exception_in_the_block_comes_out_alone() -> None:
     with pytest.raises(KeyError):
         async with open_llamacpp():
             raise KeyError("mine")
+
+
+async def test_a_client_that_leaves_at_the_error_frame_leaves_nothing_behind(autojump_clock: MockClock) -> None:
+    async with open_llamacpp(LlamaSettings(), Script.of(Text("a"), COMPUTE)) as double:
+        async with open_call(double, "/completion", asks()) as call:
+            await call.until(b"Compute error.")
+        await trio.sleep(60)
+        assert (double.facts.live, double.facts.connections) == (0, 0)
