@@ -8,13 +8,16 @@ Implements: OC-CTRL-2011, OC-CTRL-2030.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
 import msgspec
+import trio
 
+from http_util.client import ClientSettings, open_client
 from http_util.sse import Decoder, EventTooLarge
+from http_util.transport import body_of
 
 from .start import CommandFailed
 
@@ -23,9 +26,11 @@ if TYPE_CHECKING:
 
     from adapter_api import Secret
     from http_util.sse import ServerEvent
+    from http_util.transport import Body, Dial
 
 CONNECT_S = 5.0
 CALL_S = 30.0
+CLOSE_S = 1.0
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -70,17 +75,15 @@ class _Capabilities(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_daemon(
-    url: str, token: Secret | None, transport: httpx.AsyncBaseTransport | None = None
-) -> AsyncIterator[Daemon]:
+async def open_daemon(url: str, token: Secret | None, dial: Dial | None = None) -> AsyncIterator[Daemon]:
     """Talk to the daemon at `url`; nothing is sent yet. No proxy of the environment is used."""
-    headers = {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
-    timeout = httpx.Timeout(CALL_S, connect=CONNECT_S)
-    try:
-        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, transport=transport, trust_env=False)
-    except (httpx.InvalidURL, ValueError):
-        raise CommandFailed("the address of the daemon is not a URL like http://127.0.0.1:8080") from None
-    async with client:
+    headers = {} if token is None else {"authorization": f"Bearer {token.reveal()}"}
+    settings = ClientSettings(base_url=url, headers=headers, connect_s=CONNECT_S, request_s=CALL_S, dial=dial)
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(open_client(settings))
+        except ValueError:
+            raise CommandFailed("the address of the daemon is not a URL like http://127.0.0.1:8080") from None
         yield Daemon(client)
 
 
@@ -113,27 +116,35 @@ class Daemon:
     @asynccontextmanager
     async def stream(self, task_id: str) -> AsyncIterator[Events]:
         """Open a task's stream. Leaving the block closes its connection."""
-        timeout = httpx.Timeout(CALL_S, read=None)
+        request = self._client.build_request(
+            "GET", f"/v1/tasks/{task_id}/stream", timeout=httpx.Timeout(CALL_S, connect=CONNECT_S, read=None)
+        )
         with _explained(self._client.base_url):
-            async with self._client.stream("GET", f"/v1/tasks/{task_id}/stream", timeout=timeout) as response:
+            response = await self._client.send(request, stream=True)
+            body = body_of(response)
+            try:
                 if response.status_code != 200:
                     await response.aread()
                 _check(response, {200})
-                yield Events(response.aiter_raw())
+                yield Events(body)
+            finally:
+                body.close_nowait()
+                with trio.move_on_after(CLOSE_S, shield=True):
+                    await body.aclose()
 
 
 class Events:
     """The events of a stream, step by step all that one read completed."""
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
+    def __init__(self, body: Body) -> None:
+        self._body = body
         self._decoder = Decoder()
 
     def __aiter__(self) -> Events:
         return self
 
     async def __anext__(self) -> list[ServerEvent]:
-        async for chunk in self._chunks:
+        while chunk := await self._body.receive():
             if events := self._decoder.feed(chunk):
                 return events
         raise StopAsyncIteration
@@ -149,8 +160,6 @@ def _explained(url: httpx.URL) -> Iterator[None]:
         raise CommandFailed(f"no daemon answers at {_shown(url)}. {hint}") from None
     except httpx.TimeoutException:
         raise CommandFailed(f"the daemon at {_shown(url)} does not answer in time") from None
-    except httpx.UnsupportedProtocol:
-        raise CommandFailed("the address of the daemon has to begin with http:// or https://") from None
     except (httpx.HTTPError, EventTooLarge) as error:
         raise CommandFailed(f"the connection to {_shown(url)} broke: {str(error) or type(error).__name__}") from None
 

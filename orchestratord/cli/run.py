@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    import httpx
+    from http_util.transport import Dial
 
     from .daemon import Daemon
     from .frames import Outcome, View
@@ -48,14 +48,14 @@ async def run(
     options: argparse.Namespace,
     environ: Mapping[str, str],
     view: View,
-    transport: httpx.AsyncBaseTransport | None = None,
+    dial: Dial | None = None,
 ) -> int:
     """Send the task that the options describe and show it; returns the exit code. Raises `CommandFailed`."""
     url = options.url or environ.get("ORCHD_URL") or DEFAULT_URL
     token = environ.get(options.token_env, "").strip()
 
     async def work(_: Session) -> int:
-        async with open_daemon(url, Secret(token) if token else None, transport) as daemon:
+        async with open_daemon(url, Secret(token) if token else None, dial) as daemon:
             return await _until_deadline(daemon, order_of(options), view)
 
     code = await interruptible(work)
