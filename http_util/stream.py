@@ -131,17 +131,19 @@ class EventStream:
         """
         if self._ended or self._closed:
             return self._nothing_more()
-        allowances = self._allowances
-        with trio.CancelScope(deadline=allowances.begin_wait(trio.current_time())) as self._wait:
-            try:
-                events = await self._next_events()
-            except trio.Cancelled:
-                allowances.end_wait(trio.current_time())
-                raise
-            allowances.progress()
-            return events
-        if self._closed:
-            return self._nothing_more()
+        allowances, now = self._allowances, trio.current_time()
+        deadline = allowances.begin_wait(now)
+        if deadline > now:
+            with trio.CancelScope(deadline=deadline) as self._wait:
+                try:
+                    events = await self._next_events()
+                except trio.Cancelled:
+                    allowances.end_wait(trio.current_time())
+                    raise
+                allowances.progress()
+                return events
+            if self._closed:
+                return self._nothing_more()
         self.close_nowait()
         raise allowances.no_event(trio.current_time(), self.phase)
 

@@ -186,10 +186,16 @@ class Peer:
 
 @asynccontextmanager
 async def engine(serve: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[Engine]:
-    """Run an engine for the block."""
+    """Run an engine for the block; an error of the block leaves as it is, not in a group."""
+    failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        yield Engine(nursery, serve)
+        try:
+            yield Engine(nursery, serve)
+        except Exception as error:  # noqa: BLE001 - raised again below
+            failure = error
         nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def answering(*answers: Iterable[bytes]) -> Callable[[Peer], Awaitable[None]]:
