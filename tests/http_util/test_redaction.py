@@ -345,9 +345,9 @@ def test_time_grows_with_the_length_and_no_faster(unit: str) -> None:
         text = (unit * (chars // len(unit) + 1))[:chars] + " !"
         best = 1.0
         for _ in range(3):
-            begin = time.perf_counter()
+            begin = time.process_time()
             mask.text(text)
-            best = min(best, time.perf_counter() - begin)
+            best = min(best, time.process_time() - begin)
         return best
 
     small, large = seconds(16_384), seconds(131_072)
