@@ -135,8 +135,10 @@ class Redactor:
         if isinstance(value, int | float):
             return self._mask("field", str(value)) if is_secret else value
         if isinstance(value, Mapping):
-            return {self.text(name): self._member(name, member, is_secret) for name, member in value.items()}
+            return dict(self._member(name, member, is_secret) for name, member in value.items())
         return [self._json(item, is_secret=is_secret) for item in value]
 
-    def _member(self, name: str, value: JsonValue, is_secret: bool) -> JsonValue:
-        return self._json(value, is_secret=is_secret or SECRET_NAME.search(name) is not None)
+    def _member(self, name: str, value: JsonValue, is_secret: bool) -> tuple[str, JsonValue]:
+        shown = self.text(name)
+        is_secret = is_secret or bool(SECRET_NAME.search(name) or SECRET_NAME.search(shown))
+        return shown, self._json(value, is_secret=is_secret)

@@ -280,6 +280,13 @@ def test_masking_twice_is_masking_once(parts: list[str]) -> None:
     assert "Canary99" not in once
 
 
+@pytest.mark.req("HTU-1004k")
+def test_a_member_whose_name_becomes_a_secret_one_is_masked_at_once() -> None:
+    mask = redactor()
+    once = mask.mapping({"?PWD=/root": 1})
+    assert mask.mapping(once) == once
+
+
 @pytest.mark.req("HTU-1004")
 @given(
     parts=st.lists(SNIPPETS, max_size=6),
