@@ -29,10 +29,14 @@ from orchestratord.web.app import Services, create_app
 from orchestratord.web.server import HttpServer, listen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    import trio.abc
 
     from adapter_api import AdapterFactory
     from orchestratord.config import Config
+
+    Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
 
 FLUSH_S = 2.0
 """After a drain, how long connections may take to carry their last frames away, in seconds."""
@@ -65,6 +69,7 @@ async def serve(
     *,
     factories: Callable[[str], AdapterFactory] = load_factory,
     log_stream: TextIO | None = None,
+    dial: Dial | None = None,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `Running.stop` is called and the drain is over; started once connections are accepted.
@@ -73,7 +78,7 @@ async def serve(
     written to whoever still reads.
     """
     listeners = await listen(config.server.address)
-    async with open_service(config, factories=factories, log_stream=log_stream) as (dispatcher, server):
+    async with open_service(config, factories=factories, log_stream=log_stream, dial=dial) as (dispatcher, server):
         stopping = trio.Event()
         drain = trio.CancelScope()
         async with trio.open_nursery() as nursery:
@@ -93,8 +98,12 @@ async def open_service(
     *,
     factories: Callable[[str], AdapterFactory] = load_factory,
     log_stream: TextIO | None = None,
+    dial: Dial | None = None,
 ) -> AsyncGenerator[tuple[Dispatcher, HttpServer], None]:
-    """Open everything but the listening sockets; leaving cancels what still runs and closes the adapters."""
+    """Open everything but the listening sockets; leaving cancels what still runs and closes the adapters.
+
+    With `dial`, adapters reach their engines through it instead of over TCP.
+    """
     redactor = Redactor(values=config.secret_values())
     telemetry = Telemetry(open_log(config.log, redactor.mapping, log_stream), Metrics(), log_prompts=config.log.prompts)
     host = AdapterHost(
@@ -104,7 +113,7 @@ async def open_service(
     )
     pools = {PoolId(pool.id): Pool(pool) for pool in config.pools}
     async with AsyncExitStack() as adapters, trio.open_nursery() as nursery:
-        await _bind_all(config, host, adapters, factories, redactor)
+        await _bind_all(config, host, adapters, factories, redactor, dial)
         history = History(config.history)
         dispatcher = Dispatcher(
             nursery=nursery,
@@ -129,6 +138,7 @@ async def _bind_all(
     stack: AsyncExitStack,
     factories: Callable[[str], AdapterFactory],
     redactor: Redactor,
+    dial: Dial | None,
 ) -> None:
     for pool in config.pools:
         factory = factories(pool.engine)
@@ -137,6 +147,7 @@ async def _bind_all(
                 pool_id=PoolId(pool.id),
                 replica_id=ReplicaId(replica.id),
                 random=random.random,
+                dial=dial,
                 redact=redactor.text,
             )
             adapter = await stack.enter_async_context(factory.open(replica.settings, context))
