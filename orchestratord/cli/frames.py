@@ -68,14 +68,15 @@ class View(Protocol):
 
 
 class TextView:
-    """Tokens to `out` as they come, all else to `err`."""
+    """Tokens to `out` as they come, all else to `err`; `before` goes out ahead of the first token."""
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
+    def __init__(self, out: TextIO, err: TextIO, *, before: str = "") -> None:
         self._out = out
         self._err = err
         self._is_terminal = out.isatty()
         self._queue_line = ""
         self._ends_line = True
+        self._before = before
 
     def show(self, events: Sequence[ServerEvent]) -> Outcome | None:
         outcome: Outcome | None = None
@@ -105,6 +106,7 @@ class TextView:
     def _write(self, text: str) -> None:
         if not text:
             return
+        text, self._before = self._before + text, ""
         self._out.write(text.translate(_CONTROLS) if self._is_terminal else text)
         self._out.flush()
         self._ends_line = text.endswith("\n")

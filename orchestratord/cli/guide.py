@@ -21,7 +21,10 @@ def _steps(url: str, auth: str, engine: str, ctx: int) -> Iterator[tuple[str, st
     yield "does it answer?", f"-i {url}/readyz"
     yield "what does it serve?", f"-s{auth} {url}/v1/capabilities"
     body = _task(task_id, engine, ctx)
-    yield "enqueue a task (its id may be used once)", f"-i{auth} {url}/v1/tasks --json '{body}'"
+    yield (
+        "enqueue a task (its id may be used once)",
+        f"-i{auth} -H 'Content-Type: application/json' {url}/v1/tasks -d '{body}'",
+    )
     yield "stream its tokens", f"-N{auth} {url}/v1/tasks/{task_id}/stream"
     yield "cancel it, from another terminal", f"-i -X POST{auth} {url}/v1/tasks/{task_id}/cancel"
     yield "how is the pool?", f"-s{auth} {url}/v1/pools/default/health"

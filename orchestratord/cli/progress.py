@@ -1,12 +1,13 @@
 """Showing a person how far the embedded engine is: a bar or a spinner on a terminal, plain lines elsewhere.
 
-Lines come at each step, at each quarter of a step and every few seconds: a log of a slow start stays short.
+Lines come at each step and every few seconds within one: the log of a start stays short.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+import trio
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
@@ -26,22 +27,21 @@ def open_progress(err: TextIO) -> reports.Report:
 
 
 class Lines:
-    """Plain lines."""
+    """Plain lines, one for each step and more only where it takes its time."""
 
     def __init__(self, err: TextIO) -> None:
         self._err = err
-        self._last: tuple[object, ...] = ()
+        self._step: Step | None = None
+        self._told_at = 0.0
 
     def __call__(self, progress: reports.Progress) -> None:
-        """Show one report, if it says something new."""
-        quarter = None if progress.fraction is None else int(4 * progress.fraction)
-        periods = int((progress.elapsed_s or 0) / _LINE_PERIOD_S)
-        seen = (progress.step, progress.human, quarter, periods)
-        if seen == self._last and progress.step not in _LASTING:
-            return
-        self._last = seen
-        self._err.write(_in_words(progress) + "\n")
-        self._err.flush()
+        """Show one report, if it is time to."""
+        now = trio.current_time()
+        is_new = progress.step is not self._step
+        if is_new or progress.step in _LASTING or now - self._told_at >= _LINE_PERIOD_S:
+            self._step, self._told_at = progress.step, now
+            self._err.write((progress.human if is_new else _in_words(progress)) + "\n")
+            self._err.flush()
 
 
 class Bars:

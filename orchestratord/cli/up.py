@@ -20,7 +20,7 @@ from orchestratord.embedded.model import bundled_model, require_extra, user_mode
 from orchestratord.embedded.reports import EngineUnavailable
 from orchestratord.service import serve as serve_service
 
-from .daemon import open_daemon
+from .daemon import Refused, open_daemon
 from .frames import Ended, TextView
 from .guide import curl_guide
 from .order import Order
@@ -40,12 +40,15 @@ if TYPE_CHECKING:
     from orchestratord.embedded.model import Model
     from orchestratord.embedded.reports import Report
 
+    from .daemon import Daemon
+    from .frames import Outcome
     from .serving import Serve
     from .signals import Session
 
 HOW_TO_MOVE = "choose another address with --bind HOST:PORT"
 _ADDRESS_VARIABLES = {"ORCHD_ADDR", "BIND_ADDR"}
 _SAMPLE_TOKENS = 48
+_READY_TRIES = 10
 
 
 def main(options: argparse.Namespace) -> int:
@@ -119,17 +122,29 @@ class Up:
         self._write(f'\nOr simply:  orchestratord run "{self._options.prompt}"{_url_flag(url)}\n')
 
     async def _sample(self, url: str, token: Secret | None) -> None:
-        order = Order(prompt=self._options.prompt, max_tokens=_SAMPLE_TOKENS, temperature=0.0, seed=7)
-        self._write(f"\nA first task, through the same door:\n\n{order.prompt}")
+        self._write("\nA first task, through the same door:\n\n")
         try:
             async with open_daemon(url, token) as daemon:
-                outcome = await complete(daemon, order, TextView(self._out, self._out))
-        except CommandFailed as failure:
+                outcome = await self._complete_once_ready(daemon)
+            failure = None if isinstance(outcome, Ended) else outcome.in_words()
+        except CommandFailed as error:
+            failure = str(error)
+        if failure is not None:
             self._write(f"\nthe sample failed: {failure}\n")
-        else:
-            if not isinstance(outcome, Ended):
-                self._write(f"\nthe sample failed: {outcome.in_words()}\n")
         self._write(f"\nServing at {url}. Ctrl-C drains and stops.\n")
+
+    async def _complete_once_ready(self, daemon: Daemon) -> Outcome:
+        """Run the sample; the pool may take a moment to be seen ready."""
+        order = Order(prompt=self._options.prompt, max_tokens=_SAMPLE_TOKENS, temperature=0.0, seed=7)
+        view = TextView(self._out, self._out, before=order.prompt)
+        for _ in range(_READY_TRIES):
+            try:
+                return await complete(daemon, order, view)
+            except Refused as refused:
+                if refused.envelope.code != "POOL_UNREADY":
+                    raise
+                await trio.sleep((refused.envelope.retry_after_ms or 1000) / 1000)
+        return await complete(daemon, order, view)
 
     def _write(self, text: str) -> None:
         self._out.write(text)
