@@ -211,37 +211,43 @@ def answering(*answers: Iterable[bytes]) -> Callable[[Peer], Awaitable[None]]:
     return serve
 
 
-class _StepCounter(trio.abc.Instrument):
-    """Cancels a scope before the n-th step of one task."""
+class _AtStep(trio.abc.Instrument):
+    """Does something just before the n-th step of one task."""
 
-    def __init__(self, task: trio.lowlevel.Task, scope: trio.CancelScope, at: int) -> None:
+    def __init__(self, task: trio.lowlevel.Task, n: int, act: Callable[[], None]) -> None:
         self._task = task
-        self._scope = scope
-        self._at = at
+        self._n = n
+        self._act = act
         self.steps = 0
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         if task is self._task:
             self.steps += 1
-            if self.steps == self._at:
-                self._scope.cancel()
+            if self.steps == self._n:
+                self._act()
+
+
+async def act_at_step(n: int, act: Callable[[], None], work: Callable[[], Awaitable[None]]) -> bool:
+    """Run `work` and call `act` just before its n-th step; False if it took fewer."""
+    instrument = _AtStep(trio.lowlevel.current_task(), n, act)
+    trio.lowlevel.add_instrument(instrument)
+    try:
+        await work()
+    finally:
+        trio.lowlevel.remove_instrument(instrument)
+    return instrument.steps >= n
 
 
 async def cancel_sweep(work: Callable[[], Awaitable[None]], check: Callable[[int], Awaitable[None]]) -> int:
-    """Run `work` again and again, cut at its 1st, 2nd, ... step, until it ends uncut; `check(n)` after each.
+    """Run `work` again and again, cancelled at its 1st, 2nd, ... step, until it ends uncut; `check(n)` after each.
 
     Returns how many cuts there were.
     """
-    cut = 0
-    while True:
-        cut += 1
+    n = 0
+    reached = True
+    while reached:
+        n += 1
         with trio.CancelScope() as scope:
-            counter = _StepCounter(trio.lowlevel.current_task(), scope, cut)
-            trio.lowlevel.add_instrument(counter)
-            try:
-                await work()
-            finally:
-                trio.lowlevel.remove_instrument(counter)
-        await check(cut)
-        if counter.steps < cut:
-            return cut - 1
+            reached = await act_at_step(n, scope.cancel, work)
+        await check(n)
+    return n - 1
