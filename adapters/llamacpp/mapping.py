@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 RANDOM_SEED = 2**32 - 1
 """The engine keeps 32 bits of a seed, and takes this one for a wish to draw its own."""
 
+PING_S = 1
+"""How often the engine writes a comment while it has nothing to say, in seconds. It looks for a closed connection when
+it writes, and at no other time while it reads the prompt: without this a cancelled prefill runs to its end."""
+
 FINISH_REASONS = {"eos": FinishReason.STOP, "word": FinishReason.STOP, "limit": FinishReason.LENGTH}
 
 
@@ -35,6 +39,7 @@ def completion(request: TaskRequest, prompt: str, seed: int) -> dict[str, JsonVa
     body: dict[str, JsonValue | None] = {
         "prompt": prompt,
         "stream": True,
+        "sse_ping_interval": PING_S,
         "n_predict": request.max_tokens,
         "seed": engine_seed(seed),
         "cache_prompt": may_reuse,
