@@ -299,12 +299,21 @@ async def test_every_failure_to_dial_is_a_connect_error(failure: Exception) -> N
 
 
 async def test_a_body_that_was_a_stream_is_sent_whole() -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        yield b"one"
-        yield b"two"
+    class Pieces(httpx.AsyncByteStream):
+        def __init__(self) -> None:
+            self._left = [b"one", b"two"]
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self
+
+        async def __anext__(self) -> bytes:
+            await trio.lowlevel.checkpoint()
+            if not self._left:
+                raise StopAsyncIteration
+            return self._left.pop(0)
 
     async with engine(answering([OK])) as fake, client_of(fake) as (client, _):
-        await client.post("/", content=pieces())
+        await client.post("/", content=Pieces())
 
         assert fake.seen[0].body == b"onetwo"
         assert "transfer-encoding" not in fake.seen[0].headers

@@ -166,6 +166,7 @@ async def ask(transport: httpx.AsyncBaseTransport, method: str) -> Seen:
 
 def ours(pieces: list[bytes]) -> httpx.AsyncBaseTransport:
     async def dial(_host: str, _port: int) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
         return Playback(pieces)
 
     return TrioTransport(dial=dial)
