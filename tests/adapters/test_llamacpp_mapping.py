@@ -156,7 +156,7 @@ def test_a_truncated_stream_never_ends_well(length: int, clean: bool) -> None:
 
 
 @pytest.mark.req("ADAPT-3101")
-def test_the_engine_is_asked_to_write_while_it_reads_a_prompt():
+def test_the_engine_is_asked_to_write_while_it_reads_a_prompt() -> None:
     """It notices a closed connection only when it writes; a prefill that is cancelled would run to its end."""
-    body = completion(TaskRequest(task_id=TaskId("t"), prompt="long"), "long", seed=1)
+    body = mapping.completion(request("long"), "long", 1)
     assert body["sse_ping_interval"] == 1
