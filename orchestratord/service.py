@@ -112,24 +112,27 @@ async def open_service(
         new_correlation_id=lambda: CorrelationId(str(uuid.uuid4())),
     )
     pools = {PoolId(pool.id): Pool(pool) for pool in config.pools}
-    async with AsyncExitStack() as adapters, trio.open_nursery() as nursery:
+    async with AsyncExitStack() as adapters:
         await _bind_all(config, host, adapters, factories, redactor, dial)
-        history = History(config.history)
-        dispatcher = Dispatcher(
-            nursery=nursery,
-            pools=pools,
-            history=history,
-            runner=Runner(host, config.stream, telemetry),
-            stream=config.stream,
-            telemetry=telemetry,
-        )
-        app = create_app(Services(config, dispatcher, telemetry, redactor.text))
-        prober = Prober(host, telemetry)
-        for pool in pools.values():
-            for replica in pool.replicas.values():
-                nursery.start_soon(prober.watch, pool, replica)
-        yield dispatcher, HttpServer(app, stall_s=config.server.client_stall_timeout_ms / 1000)
-        nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:  # inside the adapters, which may have nurseries of their own
+            dispatcher = Dispatcher(
+                nursery=nursery,
+                pools=pools,
+                history=History(config.history),
+                runner=Runner(host, config.stream, telemetry),
+                stream=config.stream,
+                telemetry=telemetry,
+            )
+            _watch_all(nursery, Prober(host, telemetry), pools.values())
+            app = create_app(Services(config, dispatcher, telemetry, redactor.text))
+            yield dispatcher, HttpServer(app, stall_s=config.server.client_stall_timeout_ms / 1000)
+            nursery.cancel_scope.cancel()
+
+
+def _watch_all(nursery: trio.Nursery, prober: Prober, pools: Iterable[Pool]) -> None:
+    for pool in pools:
+        for replica in pool.replicas.values():
+            nursery.start_soon(prober.watch, pool, replica, name=f"probe {pool.pool_id}/{replica.replica_id}")
 
 
 async def _bind_all(
