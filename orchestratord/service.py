@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO, final
 
 import trio
+import trio.abc
 
 from adapter_api import AdapterContext, CorrelationId, PoolId, ReplicaId, load_factory
 from adapter_host import AdapterHost
@@ -29,9 +30,7 @@ from orchestratord.web.app import Services, create_app
 from orchestratord.web.server import HttpServer, listen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
-
-    import trio.abc
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
     from adapter_api import AdapterFactory
     from orchestratord.config import Config
