@@ -1,0 +1,93 @@
+"""`up` as a person runs it: the real engine, the real service, real signals."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from tests.orchestratord.embedded.support import gone
+
+GUARD_S = 60
+
+
+@dataclass
+class Daemon:
+    process: trio.Process
+    url: str
+    printed: str
+
+    def engine_pid(self) -> int:
+        """The daemon's one child."""
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        (child,) = [pid for thread in threads for pid in (thread / "children").read_text().split()]
+        return int(child)
+
+
+@asynccontextmanager
+async def daemon(*flags: str, until: str) -> AsyncIterator[Daemon]:
+    command = [sys.executable, "-m", "orchestratord", "up", "--bind", "127.0.0.1:0", *flags]
+    process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    printed = ""
+    with trio.fail_after(GUARD_S):
+        while until not in printed:
+            chunk = await process.stdout.receive_some()
+            assert chunk, f"it ended: {printed}"
+            printed += chunk.decode()
+        url = re.search(r"serves the model \S+ at (\S+)\n", printed)
+        assert url is not None
+        yield Daemon(process, url[1], printed)
+        await process.wait()
+    await process.stdout.aclose()
+
+
+async def run(url: str, *arguments: str) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "orchestratord", "run", *arguments, "--url", url]
+    done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def pool_is(client: httpx.AsyncClient, *, ready: bool) -> None:
+    """Wait until the pool says so: another process can only be asked."""
+    while (await client.get("/v1/pools/default/health")).json()["ready"] is not ready:  # noqa: ASYNC110
+        await trio.sleep(0.05)
+
+
+@pytest.mark.real
+@pytest.mark.req("ORCH-3031", "OC-CORE-1030")
+async def test_from_nothing_to_the_same_tokens_twice_and_a_clean_end() -> None:
+    async with daemon("--prompt", "The sky is", until="Serving at") as up:
+        assert re.search(r"The sky is\S* .*\n\[\d+ tokens", up.printed, re.DOTALL)
+        first = await run(up.url, "One two three", "--max-tokens", "12", "--seed", "3")
+        second = await run(up.url, "One two three", "--max-tokens", "12", "--seed", "3")
+        assert first[0] == 0, first
+        assert first[1] == second[1]
+        assert first[1].strip()
+        engine = up.engine_pid()
+        up.process.send_signal(signal.SIGTERM)
+    assert up.process.returncode == 0
+    await gone(engine)
+
+
+@pytest.mark.real
+async def test_an_engine_that_is_killed_is_told_by_the_pool_and_comes_back() -> None:
+    async with (
+        daemon("--no-sample", until="Or simply") as up,
+        httpx.AsyncClient(base_url=up.url, timeout=GUARD_S) as client,
+    ):
+        await pool_is(client, ready=True)
+        os.kill(up.engine_pid(), signal.SIGKILL)
+        await pool_is(client, ready=False)
+        await pool_is(client, ready=True)
+        assert (await run(up.url, "Hello", "--max-tokens", "3"))[0] == 0
+        up.process.send_signal(signal.SIGINT)
+    assert up.process.returncode == 0
