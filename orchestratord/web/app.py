@@ -47,6 +47,7 @@ class Services:
 def create_app(services: Services) -> QuartTrio:
     """Return the application."""
     app = QuartTrio("orchestratord", static_folder=None)
+    app.url_map.merge_slashes = False  # `//` is another path: not found, not a redirect
     app.config["MAX_CONTENT_LENGTH"] = services.config.server.body_max_bytes
     app.config["RESPONSE_TIMEOUT"] = 60
     app.register_blueprint(tasks.routes(services))
