@@ -6,6 +6,7 @@ Implements: OC-CTRL-2010, OC-CTRL-2011, OC-CTRL-2012, OC-CTRL-2020, SSE-1003.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
+from uuid import UUID
 
 import trio
 from quart import Blueprint, Response, g, request
@@ -50,12 +51,12 @@ def routes(services: Services) -> Blueprint:
 
     @blueprint.get("/v1/tasks/<task_id>")
     async def look(task_id: str) -> Response:
-        task = dispatcher.find(TaskId(task_id))
+        task = dispatcher.find(_id(task_id))
         return json_response(_state(task, *dispatcher.place_of(task)))
 
     @blueprint.get("/v1/tasks/<task_id>/stream")
     async def stream(task_id: str) -> Response:
-        task = dispatcher.find(TaskId(task_id))
+        task = dispatcher.find(_id(task_id))
         body = SseBody(
             dispatcher,
             task,
@@ -73,13 +74,21 @@ def routes(services: Services) -> Blueprint:
     @blueprint.post("/v1/tasks/<task_id>/cancel")
     @blueprint.delete("/v1/tasks/<task_id>")
     async def cancel(task_id: str) -> Response:
-        await dispatcher.cancel(TaskId(task_id))
+        await dispatcher.cancel(_id(task_id))
         response = Response(b"", status=204)
         response.headers.pop("Content-Type", None)
         response.headers.pop("Content-Length", None)
         return response
 
     return blueprint
+
+
+def _id(given: str) -> TaskId:
+    """Return a task's id however its UUID is spelled; what is no UUID is nobody's id."""
+    try:
+        return TaskId(str(UUID(given)))
+    except ValueError:
+        return TaskId(given)
 
 
 def _last_event_id(given: str | None) -> int:

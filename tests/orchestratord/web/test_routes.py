@@ -175,6 +175,15 @@ async def test_the_same_task_again_is_answered_as_before_and_another_is_refused(
         assert await service.metric("tasks_enqueued_total") == 1
 
 
+@pytest.mark.req("OC-CTRL-2004a")
+async def test_a_task_is_found_under_every_spelling_of_its_uuid(autojump_clock: MockClock) -> None:
+    async with open_service() as service:
+        spelled = "ABCDEF01-2345-4789-ABCD-EF0123456789"
+        await service.admit(task_id=spelled)
+        for each in (spelled, spelled.lower()):
+            assert (await service.call("GET", f"/v1/tasks/{each}")).status == 200
+        assert (await service.cancel(spelled)).status == 204
+
 
 @pytest.mark.req("OC-CTRL-2004a")
 async def test_a_task_can_be_looked_at_through_its_life(autojump_clock: MockClock) -> None:
