@@ -57,6 +57,8 @@ def routes(services: Services) -> Blueprint:
     @blueprint.get("/v1/tasks/<task_id>/stream")
     async def stream(task_id: str) -> Response:
         task = dispatcher.find(_id(task_id))
+        if request.method == "HEAD":  # no body, and no reader whose leaving would cancel the task
+            return Response(b"", headers=SSE_HEADERS)
         body = SseBody(
             dispatcher,
             task,

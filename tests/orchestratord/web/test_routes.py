@@ -274,3 +274,12 @@ async def test_metrics_are_in_the_text_format(autojump_clock: MockClock) -> None
         assert await service.metric("tokens_out_total", engine="mock") == 8
         assert await service.metric("latency_first_token_ms_count", priority="interactive") == 1
         assert await service.metric("active_leases", pool_id="default") == 0
+
+
+@pytest.mark.req("SSE-1003a")
+async def test_asking_for_the_head_of_a_stream_only_does_not_touch_the_task(autojump_clock: MockClock) -> None:
+    async with open_service() as service:
+        task_id = await service.admit()
+        reply = await service.call("HEAD", f"/v1/tasks/{task_id}/stream")
+        assert (reply.status, reply.headers["content-type"]) == (200, "text/event-stream")
+        assert (await service.state(task_id))["state"] == "running"
