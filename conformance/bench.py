@@ -1,0 +1,138 @@
+"""One open adapter on the bench: every call to it goes through here, is bounded, written down and heard.
+
+Calls that break the contract (a foreign exception, no return in time) become findings here, so that a case reads as the
+scene it plays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar, final
+
+import trio
+
+from adapter_api import TaskId, TaskRequest, WorkerError
+
+from .findings import Finding, Stop
+from .reading import Reading
+from .times import ACK_BOUND_S
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from adapter_api import Capabilities, WorkerHealth, WorkerProps
+
+    from .lab import Lab
+    from .reading import Plan
+    from .subject import EngineFacts, Rig
+    from .transcript import Entry
+
+T = TypeVar("T")
+REPORT_BOUND_S = 30.0
+"""Longest time that health, props, capabilities or version may take; each adapter has a shorter bound of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """A cancel: when it was called and when it returned."""
+
+    called: Entry
+    returned: Entry
+
+    @property
+    def took_s(self) -> float:
+        """How long the call took."""
+        return self.returned.at_s - self.called.at_s
+
+
+@final
+class Bench:
+    """An open adapter and what can be done with it."""
+
+    def __init__(self, lab: Lab, rig: Rig, readers: trio.Nursery) -> None:
+        self.lab = lab
+        self.rig = rig
+        self._readers = readers
+        self._requests = 0
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What the engine knows."""
+        return self.rig.facts
+
+    def request(self, **fields: object) -> TaskRequest:
+        """Return a request with an id of its own; `fields` override the plain ones."""
+        self._requests += 1
+        plain = TaskRequest(task_id=TaskId(f"task-{self._requests}"), prompt="Count to three.", max_tokens=64, seed=1)
+        return replace(plain, **fields)  # type: ignore[arg-type]  # the cases name fields of TaskRequest
+
+    def start(
+        self, request: TaskRequest | None = None, plan: Plan | None = None, nursery: trio.Nursery | None = None
+    ) -> Reading:
+        """Submit and read in a task of its own."""
+        reading = Reading(self.lab, self.rig.adapter, request or self.request(), plan)
+        (nursery or self._readers).start_soon(reading.run, name=f"reader of {reading.who}")
+        return reading
+
+    async def read(self, request: TaskRequest | None = None, plan: Plan | None = None) -> Reading:
+        """Submit, read to the end and leave."""
+        reading = self.start(request, plan)
+        await reading.over.wait()
+        return reading
+
+    def stop_reading(self) -> None:
+        """Cancel every consumer that `start` has set going."""
+        self._readers.cancel_scope.cancel()
+
+    async def cancel(self, task_id: TaskId) -> Ack:
+        """Cancel and note when it was acknowledged."""
+        called = self.lab.transcript.note(task_id, "cancel() called")
+        try:
+            await self._call("cancel()", "CAN-10", ACK_BOUND_S, lambda: self.rig.adapter.cancel(task_id), "CAN-03")
+        except WorkerError as error:
+            self.lab.find(Finding("CAN-03", "cancel() to return without an error", f"it raised {error!r}"), called)
+            raise Stop from error
+        return Ack(called, self.lab.transcript.note(task_id, "cancel() returned"))
+
+    async def health(self) -> WorkerHealth:
+        """Ask for health, which may not raise."""
+        try:
+            return await self._call("health()", "HPC-02", REPORT_BOUND_S, self.rig.adapter.health)
+        except WorkerError as error:
+            self.lab.find(Finding("HPC-01", "a report, also of an engine in trouble", f"health() raised {error!r}"))
+            raise Stop from error
+
+    async def props(self) -> WorkerProps:
+        """Ask for props."""
+        return await self._call("props()", "HPC-02", REPORT_BOUND_S, self.rig.adapter.props)
+
+    async def capabilities(self) -> Capabilities:
+        """Ask for capabilities."""
+        return await self._call("capabilities()", "HPC-02", REPORT_BOUND_S, self.rig.adapter.capabilities)
+
+    async def engine_version(self) -> str:
+        """Ask for the engine's version."""
+        return await self._call("engine_version()", "HPC-02", REPORT_BOUND_S, self.rig.adapter.engine_version)
+
+    async def _call(
+        self, name: str, bound_id: str, bound_s: float, work: Callable[[], Awaitable[T]], raise_id: str = "ERR-05"
+    ) -> T:
+        """Make a call that returns in time or raises `WorkerError`; everything else is a finding and ends the case.
+
+        Too late is a finding of the check `bound_id`, a foreign exception one of `raise_id`.
+        """
+        with trio.move_on_after(bound_s):
+            try:
+                result = await work()
+            except WorkerError as error:
+                self.lab.hear(error)
+                self.lab.transcript.note("adapter", f"{name} raised {error!r}")
+                raise
+            except Exception as error:
+                self.lab.hear(error)
+                self.lab.find(Finding(raise_id, "WorkerError, Cancelled or a result", f"{name} raised {error!r}"))
+                raise Stop from error
+            self.lab.tell(name, repr(result))
+            return result
+        self.lab.find(Finding(bound_id, f"{name} to return within {bound_s:g} s", "it had not returned by then"))
+        raise Stop

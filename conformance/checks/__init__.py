@@ -1,0 +1,1 @@
+"""The checks, a file for each group. A file ends with its `CHECKS`; `catalogue.py` joins them."""

@@ -1,0 +1,135 @@
+"""Time bounds: an engine that falls silent does not hold a request for ever."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from adapter_api import DecodeTimeout, WorkerError
+from conformance.check import Case, Check, Group, Scene, each, one
+from conformance.engines.script import Accept, Finish, Pause, Script, Stall, Text
+from conformance.reading import Plan
+from conformance.times import STEP_S, TICK_S
+
+from .scripts import stalls_after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conformance.lab import Lab
+    from conformance.subject import Fault, Subject
+    from specs import Specification
+
+_FIRST_TOKEN_S = 8.0
+_IDLE_S = 2.0
+_SLACK_S = 0.25
+"""How much later than its bound an adapter may act."""
+
+
+async def silence_ends(lab: Lab, frames: int) -> None:
+    """Let the engine fall silent after so many frames; the bound is the first token's or the idle one."""
+    bound_s, since_s = (_FIRST_TOKEN_S, 0.0) if frames <= 1 else (_IDLE_S, frames * STEP_S)
+    due_s = since_s + bound_s
+    async with lab.open(stalls_after(frames), first_token_s=_FIRST_TOKEN_S, idle_s=_IDLE_S) as bench:
+        reading = bench.start()
+        await lab.until(due_s - TICK_S)
+        lab.expect("TMO-01", not reading.over.is_set(), f"patience until t={due_s:g} s", "it gave up before")
+        await lab.until(due_s + _SLACK_S)
+        if not lab.expect("TMO-01", reading.over.is_set(), f"an error by t={due_s + _SLACK_S:g} s", "it still waits"):
+            reading.abandon()
+            return
+        error = reading.error
+        lab.expect("TMO-01", isinstance(error, WorkerError), "a WorkerError", f"{error!r}")
+        if frames:
+            lab.expect("TMO-03", isinstance(error, DecodeTimeout), "DecodeTimeout", f"{error!r}", *reading.frames[-1:])
+
+
+async def each_token_starts_the_clock_again(lab: Lab) -> None:
+    """Say a word just before the idle bound, again and again."""
+    words = [step for number in range(6) for step in (Pause(_IDLE_S - TICK_S), Text(f" {number}"))]
+    async with lab.open(Script.of(Accept(), *words, Finish()), first_token_s=_FIRST_TOKEN_S, idle_s=_IDLE_S) as bench:
+        reading = await bench.read()
+        actual = f"it gave {reading.last.what if reading.last else 'nothing'}"
+        lab.expect("TMO-02", reading.end is not None, "a slow engine to be waited for", actual)
+
+
+async def a_slow_consumer_is_not_a_slow_engine(lab: Lab) -> None:
+    """Let the consumer take longer than the idle bound between two frames."""
+
+    async def dawdle(_frame: object) -> None:
+        await trio.sleep(3 * _IDLE_S)
+
+    steps = (Accept(), Text("One"), Pause(STEP_S), Text(" two"), Pause(STEP_S), Text(" three"), Stall())
+    async with lab.open(Script.of(*steps), first_token_s=_FIRST_TOKEN_S, idle_s=_IDLE_S) as bench:
+        reading = await bench.read(plan=Plan(at_frame=dawdle))
+        lab.expect("TMO-02", reading.text == "One two three", "all that the engine said", f"{reading.text!r}")
+
+
+async def a_submit_is_made_once(fault: Fault, lab: Lab) -> None:
+    """Let the engine fail in a way that could be tried again; that is the service's decision."""
+    async with lab.open(fault.script) as bench:
+        before = bench.facts.submitted
+        await bench.read()
+        count = bench.facts.submitted - before
+        lab.expect("TMO-04", count <= 1, "one request to the engine for one submit", f"{count} of them")
+
+
+def _retriable(subject: Subject, spec: Specification) -> Iterator[Case]:
+    for fault in subject.faults(spec):
+        if fault.retriable:
+            yield Case(fault.id, partial(a_submit_is_made_once, fault))
+
+
+_ONCE = Scene(name="once", how="Every retriable failure of the table, counted at the engine.", cases=_retriable)
+_SILENCE = Scene(
+    name="silence",
+    how="The engine falls silent before it accepts, in prefill, and after one and two words.",
+    cases=each(silence_ends, {f"frames-{frames}": frames for frames in range(4)}),
+)
+_SLOW = Scene(
+    name="slow-engine",
+    how="A word a tick before the idle bound, six times.",
+    cases=one(each_token_starts_the_clock_again),
+)
+_DAWDLING = Scene(
+    name="slow-consumer",
+    how="A consumer that is slower than the idle bound.",
+    cases=one(a_slow_consumer_is_not_a_slow_engine),
+)
+
+CHECKS = (
+    Check(
+        id="TMO-01",
+        title="silence ends at its bound, not before and not after",
+        group=Group.TIMEOUTS,
+        requirements=("ADAPT-3005",),
+        scenes=(_SILENCE,),
+        causes=("keep-alives count as progress", "one timeout for everything"),
+    ),
+    Check(
+        id="TMO-02",
+        title="the idle clock starts again with each token, and counts the engine's time only",
+        group=Group.TIMEOUTS,
+        requirements=("HTU-1005",),
+        scenes=(_SLOW, _DAWDLING),
+        causes=("the bound is put around the whole stream", "the time in which the consumer is busy is counted"),
+    ),
+    Check(
+        id="TMO-04",
+        title="a submit is made once",
+        group=Group.TIMEOUTS,
+        requirements=("ADAPT-3005b",),
+        scenes=(_ONCE,),
+        causes=("the retry of the HTTP client is on for every method",),
+    ),
+    Check(
+        id="TMO-03",
+        title="silence after acceptance is DecodeTimeout",
+        group=Group.TIMEOUTS,
+        requirements=("HTU-1005",),
+        scenes=(_SILENCE,),
+        causes=("the time-out of the HTTP library passed on",),
+    ),
+)

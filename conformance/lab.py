@@ -1,0 +1,162 @@
+"""The room in which one case runs: it opens the subject, hears the always-on rules, and remembers what it saw.
+
+One `Lab` per case and `trio.run`. Rules that hold at all times are tapped here and in `reading`: order, payloads,
+errors, leaks, secrets. A case states its own rules with `expect` (and goes on) or `require` (and stops).
+"""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import asynccontextmanager
+from random import Random
+from typing import TYPE_CHECKING, final
+
+import trio
+import trio.testing
+
+from .bench import Bench
+from .canary import Canaries
+from .findings import Finding, NotApplicable, Stop
+from .leaks import census, names
+from .oracle import SchemaOracle
+from .subject import Situation
+from .times import QUIET_S, RELEASE_BOUND_S
+from .transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from specs import Specification
+
+    from .engines.script import Script
+    from .leaks import Census
+    from .subject import Rig, Subject
+    from .transcript import Entry
+
+
+@final
+class Lab:
+    """What a case works with."""
+
+    def __init__(self, subject: Subject, spec: Specification, seed: int) -> None:
+        self.subject = subject
+        self.spec = spec
+        self.seed = seed
+        self.canaries = Canaries(seed)
+        self.transcript = Transcript()
+        self.findings: list[Finding] = []
+        self.given: list[str] = []
+        self.sinks: list[tuple[str, str]] = []
+        self.told: list[tuple[str, str]] = []
+        self.address: str | None = None
+        self.schemas = SchemaOracle(spec, spec.frame_order("adapter").events)
+        self.readers: list[trio.lowlevel.Task] = []
+        self.open_streams = 0
+        self._random = Random(seed)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        *scripts: Script,
+        slots: int = 4,
+        first_token_s: float | None = None,
+        idle_s: float | None = None,
+        credentials_in_url: bool = False,
+        dial_error: str | None = None,
+    ) -> AsyncIterator[Bench]:
+        """Open the subject with an engine that plays `scripts`; leaks are looked for when the block is left.
+
+        The keywords are those of `Situation`.
+        """
+        self.given.extend(f"script {number}: {_shown(script)}" for number, script in enumerate(scripts, 1))
+        async with trio.open_nursery() as engine_tasks:
+            before = census(engine_tasks, self.readers)
+            situation = Situation(
+                scripts=scripts,
+                engine_tasks=engine_tasks,
+                canaries=self.canaries,
+                random=self._random.random,
+                slots=slots,
+                first_token_s=first_token_s,
+                idle_s=idle_s,
+                credentials_in_url=credentials_in_url,
+                dial_error=dial_error,
+            )
+            async with self.subject.open(situation) as rig:
+                opened = census(engine_tasks, self.readers)
+                self.address = rig.address
+                self.sinks.append(("repr(adapter)", repr(rig.adapter)))
+                async with trio.open_nursery() as readers:
+                    yield Bench(self, rig, readers)
+                await trio.sleep(RELEASE_BOUND_S)
+                self._check_quiet(rig, census(engine_tasks, self.readers) - opened)
+            await trio.sleep(QUIET_S)
+            self._check_closed(rig, census(engine_tasks, self.readers) - before)
+            engine_tasks.cancel_scope.cancel()
+
+    def tell(self, sink: str, text: str) -> None:
+        """Keep a text that goes on to callers of the service."""
+        self.sinks.append((sink, text))
+        self.told.append((sink, text))
+
+    async def until(self, at_s: float, checkpoints: int = 0) -> None:
+        """Sleep until virtual time `at_s` of this case, then pass so many checkpoints."""
+        await trio.sleep_until(at_s)
+        for _ in range(checkpoints):
+            await trio.lowlevel.checkpoint()
+
+    async def settle(self) -> None:
+        """Let everything happen that needs no time to pass."""
+        await trio.testing.wait_all_tasks_blocked()
+
+    def need(self, means: str) -> None:
+        """Leave the case as not applicable if the subject cannot induce this."""
+        why = self.subject.limits.get(means)
+        if why is not None:
+            raise NotApplicable(why)
+
+    def expect(self, check_id: str, condition: bool, expected: str, actual: str, *at: Entry) -> bool:
+        """Note a finding unless `condition` holds, marking the entries `at`; return the condition."""
+        if not condition:
+            self.find(Finding(check_id, expected, actual), *at)
+        return condition
+
+    def require(self, check_id: str, condition: bool, expected: str, actual: str, *at: Entry) -> None:
+        """End the case with a finding unless `condition` holds."""
+        if not self.expect(check_id, condition, expected, actual, *at):
+            raise Stop
+
+    def find(self, finding: Finding, *at: Entry) -> None:
+        """Note a finding and mark where it showed."""
+        self.findings.append(finding)
+        for entry in at:
+            self.transcript.mark(entry)
+
+    def find_all(self, findings: Iterable[Finding], *at: Entry) -> None:
+        """Note several findings about the same entries."""
+        for finding in findings:
+            self.find(finding, *at)
+
+    def hear(self, error: BaseException) -> None:
+        """Keep everything an exception says for the search for secrets."""
+        self.sinks.append(("exception", repr(error)))
+        self.sinks.append(("traceback", "".join(traceback.format_exception(error))))
+
+    def _check_quiet(self, rig: Rig, leaked: Census) -> None:
+        """After every call has returned: nothing that a call started may be left."""
+        self.expect("LEA-01", not leaked, "no task after the calls returned", f"still alive: {names(leaked)}")
+        if self.open_streams:
+            return
+        live = rig.facts.live
+        self.expect("LEA-03", live == 0, "an engine without work", f"it still works on {live} request(s)")
+
+    def _check_closed(self, rig: Rig, leaked: Census) -> None:
+        """After the adapter is closed: no task and no connection may be left."""
+        self.expect("LEA-01", not leaked, "no task after the adapter is closed", f"still alive: {names(leaked)}")
+        count = rig.facts.connections
+        self.expect("LEA-02", count == 0, "no connection after the adapter is closed", f"{count} still open")
+
+
+def _shown(script: Script) -> str:
+    steps = ", ".join(repr(step) for step in script.steps) or "(the engine makes up a text)"
+    return f"{steps}; loading for {script.loading_s:g} s" if script.loading_s else steps

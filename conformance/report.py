@@ -1,0 +1,163 @@
+"""What a run shows on the terminal: progress while it runs, a block for each failure, a table, a verdict.
+
+Lines are not wrapped and look the same in a file, without the colours. Everything passes through a mask first: a leak
+that the kit found is not leaked again by the kit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, final
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from .check import Group
+from .failure import failure_text, statement
+from .outcome import Exit, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rich.console import Console
+
+    from specs import Specification
+
+    from .check import Check, Scene
+    from .outcome import CheckReport, SuiteReport
+
+    Mask = Callable[[str], str]
+
+_STYLES = {
+    Outcome.PASS: "green",
+    Outcome.FAIL: "bold red",
+    Outcome.NOT_TESTABLE: "bold red",
+    Outcome.KIT_ERROR: "bold magenta",
+    Outcome.WARN: "yellow",
+    Outcome.NOT_APPLICABLE: "dim",
+}
+
+
+@final
+class Report:
+    """Prints one run."""
+
+    def __init__(self, console: Console, mask: Mask) -> None:
+        self._console = console
+        self._mask = mask
+        self._progress = Progress(
+            TextColumn("  {task.description:<24}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
+        self._bar: TaskID | None = None
+
+    def begin(self, adapter: str, checks: Sequence[Check], spec: Specification, seed: int) -> None:
+        """Say what is going to run."""
+        count = len({requirement for check in checks for requirement in check.requirements})
+        rules = f"{count} of the specification's {len(spec.requirements)} requirements"
+        self.say(f"conformance of adapter {adapter}: {len(checks)} checks for {rules}, seed {seed}", "bold")
+        if self._console.is_terminal:
+            self._progress.start()
+
+    def heard(self, scene: Scene, done: int, total: int) -> None:
+        """Show how far a scene has got; without a terminal, only that it is done."""
+        if not self._console.is_terminal:
+            if done == total:
+                self.say(f"  {scene.name:<24}{total:>5} case{'' if total == 1 else 's'}")
+            return
+        if self._bar is None:
+            self._bar = self._progress.add_task(scene.name)
+        self._progress.update(self._bar, description=scene.name, completed=done, total=total)
+
+    def finish(self, report: SuiteReport, spec: Specification, took_s: float, *, is_verbose: bool) -> None:
+        """Print failures, table and verdict."""
+        self._progress.stop()
+        for check in report.having(Outcome.FAIL, Outcome.WARN):
+            self.say("")
+            self.block(failure_text(check, spec, report.subject), _STYLES[check.outcome])
+        self._tell_kit_errors(report)
+        self.say("")
+        self._console.print(_checks_table(report.checks, self._mask) if is_verbose else _groups_table(report.checks))
+        self._tell_excused(report.having(Outcome.NOT_APPLICABLE, Outcome.NOT_TESTABLE))
+        self.say("")
+        self.say(*_verdict(report, took_s))
+
+    def block(self, text: str, style: str) -> None:
+        """Print a block with its first line in colour."""
+        head, _, rest = text.partition("\n")
+        self.say(head, style)
+        self.say(rest)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a text as it is, masked."""
+        self._console.print(Text(self._mask(text), style=style), soft_wrap=True)
+
+    def _tell_kit_errors(self, report: SuiteReport) -> None:
+        for case in report.kit_errors[:3]:
+            self.say("")
+            self.say(
+                f"KIT ERROR in {case.scene}/{case.case}: this is a fault of the kit, not of the adapter", "magenta"
+            )
+            self.say(case.kit_error or "")
+
+    def _tell_excused(self, reports: Sequence[CheckReport]) -> None:
+        for each in reports:
+            self.say(f"  {each.check.id}  {each.outcome}: {each.reason}", _STYLES[each.outcome])
+
+
+def listing(checks: Iterable[Check]) -> Table:
+    """Return the table of checks: id, level, requirements, title."""
+    table = Table("check", "level", "group", "requirements", "rule", box=None, pad_edge=False)
+    for check in checks:
+        table.add_row(check.id, check.level, check.group, " ".join(check.requirements), check.title)
+    return table
+
+
+def explanation(check: Check, spec: Specification, cases: Callable[[Scene], int], killed: Sequence[str]) -> str:
+    """Return all that is known of a check."""
+    lines = [f"{check.id} ({check.level}, {check.group}) {check.title}", ""]
+    for requirement in check.requirements:
+        lines += ["  " + line for line in statement(requirement, spec)]
+    lines += ["", "  tried in"]
+    lines += [f"    {scene.name} ({cases(scene)} cases): {scene.how}" for scene in check.scenes]
+    if check.causes:
+        lines += ["", "  usual causes", *(f"    {cause}" for cause in check.causes)]
+    if killed:
+        lines += ["", "  broken adapters it has to catch", *(f"    {name}" for name in killed)]
+    return "\n".join(lines)
+
+
+def _groups_table(reports: Sequence[CheckReport]) -> Table:
+    table = Table("group", *Outcome, box=None, pad_edge=False)
+    for group in Group:
+        counts = Counter(each.outcome for each in reports if each.check.group is group)
+        if counts:
+            cells = (
+                Text(str(counts[outcome] or "."), _STYLES[outcome] if counts[outcome] else "dim") for outcome in Outcome
+            )
+            table.add_row(group, *cells)
+    return table
+
+
+def _checks_table(reports: Sequence[CheckReport], mask: Mask) -> Table:
+    table = Table("check", "level", "outcome", "cases", "rule", box=None, pad_edge=False)
+    for each in reports:
+        outcome = Text(each.outcome, _STYLES[each.outcome])
+        table.add_row(each.check.id, each.check.level, outcome, str(each.executed), mask(each.check.title))
+    return table
+
+
+def _verdict(report: SuiteReport, took_s: float) -> tuple[str, str]:
+    counts = Counter(each.outcome for each in report.checks)
+    tally = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    ran = f"{tally}; {report.cases} cases in {took_s:.1f} s"
+    match report.exit_code:
+        case Exit.CONFORMING:
+            return f"{report.subject} conforms: {ran}", "bold green"
+        case Exit.NOT_CONFORMING:
+            return f"{report.subject} does not conform: {ran}", "bold red"
+        case Exit.KIT_ERROR:
+            return f"no verdict on {report.subject}, the kit itself failed: {ran}", "bold magenta"
+        case _:
+            return f"no verdict on {report.subject}, too little could be tried: {ran}", "bold yellow"

@@ -1,0 +1,208 @@
+"""Play scenes and tell how each check came out.
+
+Every case gets a `trio.run` of its own on a mock clock, a schedule that its seed decides, and a bound in virtual and in
+real time. Nothing is carried over from case to case. Printing is `report.py`'s.
+"""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+from trio.testing import MockClock
+
+from .canary import SECRETS, TEXTS
+from .capture import capture
+from .check import Level
+from .findings import Finding, NotApplicable, NotTestable, Stop
+from .lab import Lab
+from .outcome import CaseReport, CheckReport, Excuse, Outcome, SuiteReport
+from .schedule import seeded
+from .times import CASE_BOUND_S
+from .watchdog import Blocked, run_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from specs import Specification
+
+    from .capture import Captured
+    from .check import Case, Check, Scene
+    from .subject import Subject
+
+    Heard = Callable[[Scene, int, int], None]
+
+CASE_WALL_S = 20.0
+"""Real time after which a case counts as blocked; an ordinary one takes a few milliseconds."""
+
+HANGS = "LIF-10"
+"""The check that owns cases which do not end."""
+
+
+def run_checks(
+    subject: Subject,
+    checks: Sequence[Check],
+    spec: Specification,
+    *,
+    every: Sequence[Check] = (),
+    seed: int = 0,
+    cases: frozenset[str] = frozenset(),
+    stop_early: bool = False,
+    heard: Heard = lambda _scene, _done, _total: None,
+) -> SuiteReport:
+    """Play the scenes of `checks`. `every` are all checks there are: one of them may break under a scene of another.
+
+    `cases` ("scene/case") leave out all others; `stop_early` leaves a scene when one of `checks` has failed; `heard` is
+    told of progress as (scene, cases played, cases in all).
+    """
+    played: list[CaseReport] = []
+    wanted = frozenset(check.id for check in checks)
+    with _quick_collections():
+        for scene in dict.fromkeys(scene for check in checks for scene in check.scenes):
+            played.extend(_play_scene(subject, scene, spec, seed, cases, wanted if stop_early else frozenset(), heard))
+    reports = [_judge(check, played, is_selected=check in checks) for check in every or checks]
+    return SuiteReport(
+        subject=subject.name,
+        seed=seed,
+        checks=[each for each in reports if each.check in checks or each.broken_by],
+        cases=len(played),
+        kit_errors=[each for each in played if each.kit_error is not None],
+    )
+
+
+def _play_scene(
+    subject: Subject,
+    scene: Scene,
+    spec: Specification,
+    seed: int,
+    only: frozenset[str],
+    stop_at: frozenset[str],
+    heard: Heard,
+) -> Iterator[CaseReport]:
+    cases = [case for case in scene.cases(subject, spec) if not only or f"{scene.name}/{case.name}" in only]
+    turns = [(case, seed + extra) for case in cases for extra in range(case.seeds)]
+    for number, (case, case_seed) in enumerate(turns):
+        heard(scene, number, len(turns))
+        report = play_case(subject, scene, case, spec, case_seed)
+        yield report
+        if any(finding.check_id in stop_at for finding in report.findings):
+            break
+    heard(scene, len(turns), len(turns))
+
+
+def play_case(subject: Subject, scene: Scene, case: Case, spec: Specification, seed: int) -> CaseReport:
+    """Play one case once."""
+    lab = Lab(subject, spec, seed)
+    excuse, kit_error = None, None
+    with capture() as caught, seeded(seed):
+        try:
+            run_bounded(partial(trio.run, _play, lab, case, clock=MockClock(autojump_threshold=0)), CASE_WALL_S)
+        except Blocked as blocked:
+            lab.find(Finding(HANGS, "the case to end", f"{blocked}, at:\n{blocked.stack}"))
+        except Exception as error:  # noqa: BLE001 - sorted into what the case says and what is our own fault
+            excuse, kit_error = _sort_out(error)
+        gc.collect()
+    _search(lab, caught)
+    return CaseReport(
+        scene=scene.name,
+        case=case.name,
+        seed=seed,
+        findings=tuple(dict.fromkeys(lab.findings)),
+        given=lab.given,
+        transcript=lab.transcript,
+        excuse=excuse,
+        kit_error=kit_error,
+    )
+
+
+async def _play(lab: Lab, case: Case) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_when_hanging, lab, trio.lowlevel.current_task(), nursery.cancel_scope)
+        await case.play(lab)
+        nursery.cancel_scope.cancel()
+
+
+async def _stop_when_hanging(lab: Lab, main: trio.lowlevel.Task, scope: trio.CancelScope) -> None:
+    """End a case that has nothing left to wait for but this."""
+    await trio.sleep(CASE_BOUND_S)
+    places = [f"{task.name}: {_where(task)}" for task in (main, *lab.readers) if task.coro.cr_frame is not None]
+    lab.find(Finding(HANGS, f"the case to end within {CASE_BOUND_S:g} virtual seconds", f"it waits; {places}"))
+    scope.cancel()
+
+
+def _where(task: trio.lowlevel.Task) -> str:
+    frames = [frame for frame, _ in task.iter_await_frames() if "/trio/" not in frame.f_code.co_filename]
+    return " > ".join(f"{frame.f_code.co_name}:{frame.f_lineno}" for frame in frames[-3:])
+
+
+def _sort_out(error: Exception) -> tuple[Excuse | None, str | None]:
+    """Tell the ways a case may end from a fault of the kit: (excuse, traceback)."""
+    excuse = None
+    for leaf in _leaves(error):
+        match leaf:
+            case Stop():
+                pass
+            case NotApplicable():
+                excuse = Excuse(Outcome.NOT_APPLICABLE, str(leaf))
+            case NotTestable():
+                excuse = Excuse(Outcome.NOT_TESTABLE, str(leaf))
+            case _:
+                return None, "".join(traceback.format_exception(error))
+    return excuse, None
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _search(lab: Lab, caught: Captured) -> None:
+    """Look for canaries in everything that was said, and for errors that nobody saw."""
+    for sink, text in (*lab.sinks, *caught.sinks()):
+        for check_id, places in (("RED-01", SECRETS), ("RED-08", TEXTS)):
+            sighting = lab.canaries.find(text, sink, places)
+            if sighting is not None:
+                where = f"the {sighting.place} canary, {sighting.form}, in a {sink}: {lab.canaries.mask(text)[:300]}"
+                lab.find(Finding(check_id, "no canary anywhere", where))
+    for sink, text in lab.told:
+        if lab.address is not None and lab.address in text:
+            lab.find(
+                Finding("RED-09", "the engine's address to stay inside", f"{lab.address} in a {sink}: {text[:300]}")
+            )
+    for trouble in caught.trouble:
+        lab.find(Finding("LEA-04", "no warning and no error that nobody sees", trouble))
+
+
+def _judge(check: Check, played: Sequence[CaseReport], *, is_selected: bool) -> CheckReport:
+    broken_by = [each for each in played if each.about(check.id)]
+    scenes = {scene.name for scene in check.scenes} if is_selected else set()
+    own = [each for each in played if each.scene in scenes]
+    executed = [each for each in own if each.excuse is None and each.kit_error is None]
+    excuses = [each.excuse for each in own if each.excuse is not None]
+    outcome, reason = Outcome.PASS, ""
+    if broken_by:
+        outcome = Outcome.FAIL if check.level is Level.MUST else Outcome.WARN
+    elif any(each.kit_error for each in own):
+        outcome = Outcome.KIT_ERROR
+    elif not executed:
+        outcome = excuses[0].outcome if excuses else Outcome.NOT_APPLICABLE
+        reason = excuses[0].reason if excuses else "no case of it fits this subject"
+    return CheckReport(check=check, outcome=outcome, executed=len(executed), broken_by=broken_by, reason=reason)
+
+
+@contextmanager
+def _quick_collections() -> Iterator[None]:
+    """Set aside what is alive now, so that looking for forgotten objects after each case takes no time."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

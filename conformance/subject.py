@@ -1,0 +1,113 @@
+"""What is put to the test: an adapter, the engine behind it, and what the kit may see and do there.
+
+A `Subject` opens one adapter on one engine that plays scripts. The shipped ones are in `subjects/`; an adapter author
+writes the same few lines. The kit asks nothing of the adapter that its contract does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    import trio
+
+    from adapter_api import WorkerAdapter
+    from specs import Specification
+
+    from .canary import Canaries
+    from .engines.script import Script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """How the engine and the adapter are to be set up for one case.
+
+    The n-th request plays the n-th script, all further ones the last. Whatever the subject starts for the engine goes
+    into `engine_tasks`, so that the kit can tell the engine's tasks from the adapter's. `first_token_s` and `idle_s`
+    are the adapter's time bounds; None leaves its own. With `credentials_in_url` the engine's address has a password in
+    it; with `dial_error` every connection fails with an `OSError` of this text.
+    """
+
+    scripts: tuple[Script, ...]
+    engine_tasks: trio.Nursery
+    canaries: Canaries
+    random: Callable[[], float]
+    slots: int = 4
+    first_token_s: float | None = None
+    idle_s: float | None = None
+    credentials_in_url: bool = False
+    dial_error: str | None = None
+
+
+class EngineFacts(Protocol):
+    """What the engine knows, read by the kit to see what reached it."""
+
+    @property
+    def live(self) -> int:
+        """Requests the engine is working on or keeps waiting."""
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open to the engine; 0 for an engine without any."""
+
+    @property
+    def submitted(self) -> int:
+        """Requests for work that ever reached the engine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rig:
+    """An open adapter and its engine; `stop` ends the engine's process, `start` begins it again.
+
+    `address` is the engine's host and port as they could be told to outsiders; None if it has none.
+    """
+
+    adapter: WorkerAdapter
+    facts: EngineFacts
+    engine_version: str
+    stop: Callable[[], None]
+    start: Callable[[], None]
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One way in which the engine fails, and what the adapter has to make of it.
+
+    `mentions` are words of the engine that belong into the message; `status` is the upstream status if there is one.
+    """
+
+    id: str
+    condition: str
+    script: Script
+    kind: str
+    retriable: bool
+    blames_request: bool = False
+    status: int | None = None
+    mentions: Sequence[str] = field(default=())
+
+
+class Subject(Protocol):
+    """An adapter that can be opened in any situation."""
+
+    @property
+    def name(self) -> str:
+        """What `--adapter` calls it."""
+
+    @property
+    def engine(self) -> str:
+        """The engine's name in requests and in the specification's error table."""
+
+    @property
+    def limits(self) -> Mapping[str, str]:
+        """What cannot be induced here: name of the means -> why. A check that needs it is not applicable."""
+
+    def faults(self, spec: Specification) -> Sequence[Fault]:
+        """Return the failures of this engine that the specification's table lists, as scripts."""
+
+    def open(self, situation: Situation) -> AbstractAsyncContextManager[Rig]:
+        """Open the engine and the adapter; leaving the block closes the adapter first."""

@@ -1,0 +1,14 @@
+"""The subjects that ship with the kit, by the name that `--adapter` takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .mock import MockSubject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conformance.subject import Subject
+
+SUBJECTS: Mapping[str, Subject] = {subject.name: subject for subject in (MockSubject(),)}

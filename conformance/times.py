@@ -1,0 +1,26 @@
+"""The kit's times, all of them virtual.
+
+Every instant is a multiple of a power of two, so sums are exact and an event can be put at the very instant of
+another: races are only found where things happen at the same time.
+"""
+
+TICK_S = 2.0**-10
+"""The smallest distance between two instants that count as different."""
+
+STEP_S = 2.0**-3
+"""The usual distance between two things a scripted engine does."""
+
+ACK_BOUND_S = 1.0
+"""Longest time `cancel` may take; the service acknowledges by then in any case."""
+
+CLEANUP_BOUND_S = 1.0
+"""Longest time that leaving a stream under cancellation may take."""
+
+RELEASE_BOUND_S = 3.0
+"""Longest time until the engine is seen to have let go; a real llama.cpp looks for gone clients once a second."""
+
+QUIET_S = 60.0
+"""How long the kit goes on listening after the last event of a stream."""
+
+CASE_BOUND_S = 3600.0
+"""A case that has not ended by then hangs."""

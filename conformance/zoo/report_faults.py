@@ -1,0 +1,126 @@
+"""Broken reports and leaked secrets."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from adapter_api import (
+    Capabilities,
+    PoolUnavailable,
+    TaskId,
+    TaskRequest,
+    Token,
+    TokenEvent,
+    WorkerError,
+    WorkerHealth,
+    WorkerProps,
+    Workload,
+)
+
+from .wrapper import Stream, Wrapper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+log = logging.getLogger("zoo")
+
+
+class RaisesInHealth(Wrapper):
+    """Raises in health() while the engine is not ready."""
+
+    async def health(self) -> WorkerHealth:
+        health = await self.inner.health()
+        if not health.ready:
+            raise PoolUnavailable(f"health: {health.detail}")
+        return health
+
+
+class IsAlwaysReady(Wrapper):
+    """Reports an engine as ready that only lives."""
+
+    async def health(self) -> WorkerHealth:
+        health = await self.inner.health()
+        return replace(health, ready=health.live)
+
+
+class GuessesSlots(Wrapper):
+    """Reports all slots free, whatever the engine says."""
+
+    async def props(self) -> WorkerProps:
+        props = await self.inner.props()
+        return replace(props, slots_free=props.slots_total)
+
+
+class AsksByWorking(Wrapper):
+    """Finds the capabilities out by submitting something."""
+
+    async def capabilities(self) -> Capabilities:
+        async with self.inner.submit(TaskRequest(task_id=TaskId("probe"), max_tokens=1)) as events:
+            await anext(events)
+        return await self.inner.capabilities()
+
+
+class ClaimsOtherwise(Wrapper):
+    """Leaves a kind of answer out of its capabilities and serves it all the same."""
+
+    async def capabilities(self) -> Capabilities:
+        return replace(await self.inner.capabilities(), workloads=frozenset({Workload.COMPLETION}))
+
+
+class TellsItsOwnVersion(Wrapper):
+    """Reports the adapter's version in place of the engine's."""
+
+    async def engine_version(self) -> str:
+        await self.inner.engine_version()
+        return "adapter-1.0"
+
+
+class QuotesItsKey(Stream):
+    """Has its key in the text of errors that may not be tried again, in base64."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        secret = base64.b64encode(f"user:{self.adapter.around.api_key}".encode()).decode()
+        raise error if error.retriable else type(error)(f"{error.message}; sent Authorization: Basic {secret}")
+
+
+class LogsItsKey(Stream):
+    """Logs the URL with its key, percent-encoded, when a request fails."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        key = "".join(f"%{byte:02x}" for byte in self.adapter.around.api_key.encode())
+        log.debug("failed: http://engine/completion?key=%s", key)
+        raise error
+
+
+class CutsItsKey(Stream):
+    """Cuts a text to length before it is redacted, and leaves half of a key."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        raise type(error)(f"{error.message} {self.adapter.around.api_key[:20]}", retriable=error.retriable)
+
+
+class ShowsItsKey(Wrapper):
+    """Has its key in its repr."""
+
+    def __repr__(self) -> str:
+        return f"<Adapter inner={self.inner!r} api_key={self.around.api_key!r}>"
+
+
+class LogsPrompts(Stream):
+    """Logs what it was asked when the engine fails."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        log.info("could not answer: %s", self.request.prompt)
+        raise error
+
+
+class RedactsTheModel(Stream):
+    """Redacts what the model says."""
+
+    def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
+        if isinstance(event, Token):
+            return (replace(event, t=event.t.replace(self.adapter.around.api_key, "[redacted]")),)
+        return (event,)

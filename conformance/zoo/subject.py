@@ -1,0 +1,56 @@
+"""A subject whose adapter is an animal of the zoo."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import trio
+
+from .wrapper import Stream, Surroundings, Wrapper
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from adapter_api import WorkerAdapter
+    from conformance.subject import Fault, Rig, Situation, Subject
+    from specs import Specification
+
+    Animal = type[Stream | Wrapper]
+
+
+@dataclass(frozen=True, slots=True)
+class ZooSubject:
+    """`base` with an animal around its adapter."""
+
+    name: str
+    base: Subject
+    animal: Animal
+
+    @property
+    def engine(self) -> str:
+        """The engine of the base."""
+        return self.base.engine
+
+    @property
+    def limits(self) -> Mapping[str, str]:
+        """The limits of the base."""
+        return self.base.limits
+
+    def faults(self, spec: Specification) -> Sequence[Fault]:
+        """The faults of the base."""
+        return self.base.faults(spec)
+
+    @asynccontextmanager
+    async def open(self, situation: Situation) -> AsyncIterator[Rig]:
+        """Open the base and wrap its adapter."""
+        async with self.base.open(situation) as rig, trio.open_nursery() as tasks:
+            around = Surroundings(tasks=tasks, api_key=situation.canaries["api_key"], idle_s=situation.idle_s)
+            yield replace(rig, adapter=self._wrap(rig.adapter, around))
+            tasks.cancel_scope.cancel()
+
+    def _wrap(self, adapter: WorkerAdapter, around: Surroundings) -> Wrapper:
+        if issubclass(self.animal, Stream):
+            return Wrapper(adapter, around, self.animal)
+        return self.animal(adapter, around)
