@@ -2,13 +2,15 @@
 
 Whatever an adapter does, what leaves here is a legal order of events or one `WorkerError`: a terminal `error` event, a
 raised `WorkerError`, an end without a terminal event, a broken order and an exception of any other kind all become a
-raised `WorkerError`. Nothing but the canceled end passes once the stream is sealed by a cancel.
+raised `WorkerError`. Once the stream is sealed by a cancel the adapter is not asked again: what passes is the canceled
+end, after a `started` if there was none.
 
 Implements: AH-1004, AH-1005, ADAPT-3002, ADAPT-3010.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
 
 from adapter_api import (
@@ -17,14 +19,16 @@ from adapter_api import (
     FinishReason,
     FrameOrder,
     InternalError,
+    OrderState,
     OrderViolation,
+    Started,
     Token,
     WorkerError,
     WorkerReset,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from adapter_api import TokenEvent
 
@@ -57,23 +61,28 @@ class HostedStream:
     async def __anext__(self) -> TokenEvent:
         if self.order.is_done:
             raise StopAsyncIteration
+        if self._sealed:
+            return self._stopped(None)
         try:
             event = await self._events.__anext__()
-            if self._sealed:
-                return self._canceled_end()
-            self.order.accept(event)
-        except StopAsyncIteration:
-            if self._sealed:
-                return self._canceled_end()
-            raise self._failed(WorkerReset("the stream ended without an end marker")) from None
+            if not self._sealed:
+                self.order.accept(event)
         except Exception as error:  # the boundary: nothing but WorkerError may pass it (ADAPT-3002)
-            raise self._failed(as_worker_error(error, self._redact)) from error
+            if self._sealed:
+                return self._stopped(None)
+            self.order.seal()
+            failure = as_worker_error(error, self._redact)
+            if failure is error:
+                raise
+            raise failure from error
+        if self._sealed:
+            return self._stopped(event)
         if type(event) is not Token:
             self._note(event)
         return event
 
     def seal(self) -> bool:
-        """Let no further token pass; the next event is the canceled end. False if the stream was over."""
+        """Let no further token pass and no failure either; the stream ends as canceled. False if it was over."""
         if self.order.is_done or self._sealed:
             return False
         self._sealed = True
@@ -86,7 +95,13 @@ class HostedStream:
             self.ended = event
         self._on_event(event)
 
-    def _canceled_end(self) -> End:
+    def _stopped(self, event: TokenEvent | None) -> TokenEvent:
+        """Return what a sealed stream still gives: `started` if it has not passed, then the canceled end."""
+        if self.order.state is OrderState.IDLE:
+            started = event if type(event) is Started else Started()
+            self.order.accept(started)
+            self._on_event(started)
+            return started
         self.order.seal()
         self.ended = End(
             tokens_out=self.order.tokens, decode_time_ms=0, finish_reason=FinishReason.CANCELED, canceled=True
@@ -94,9 +109,17 @@ class HostedStream:
         self._on_event(self.ended)
         return self.ended
 
-    def _failed(self, error: WorkerError) -> WorkerError:
-        self.order.seal()
-        return error
+
+@contextmanager
+def only_worker_errors(redact: Redact) -> Iterator[None]:
+    """Let no error but `WorkerError` out of the block."""
+    try:
+        yield
+    except Exception as error:
+        failure = as_worker_error(error, redact)
+        if failure is error:
+            raise
+        raise failure from error
 
 
 def as_worker_error(error: Exception, redact: Redact) -> WorkerError:
@@ -108,6 +131,8 @@ def as_worker_error(error: Exception, redact: Redact) -> WorkerError:
         error.message = redact(error.message)
         error.args = (error.message,)
         return error
+    if isinstance(error, StopAsyncIteration):
+        return WorkerReset("the stream ended without an end marker")
     if isinstance(error, OrderViolation):
         return InternalError(f"the adapter broke the frame order: {error}")
     return InternalError(redact(f"the adapter raised {type(error).__name__}: {error}"))
