@@ -8,7 +8,7 @@ Implements: AH-1001, AH-1002, AH-1003, AH-1004, AH-1005, ORCH-3604.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
@@ -18,10 +18,10 @@ from adapter_api import End, Started, WorkerError, WorkerHealth
 
 from ._notes import Action, note
 from ._registry import Binding, Registry
-from ._stream import HostedStream, as_worker_error
+from ._stream import HostedStream, as_worker_error, only_worker_errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from adapter_api import (
         Capabilities,
@@ -75,24 +75,25 @@ class AdapterHost:
         binding = self._binding(pool_id, replica_id)
         request = replace(request, correlation_id=request.correlation_id or self._new_correlation_id())
         teller = _Teller(self._observe, binding, request)
-        caller_error: Exception | None = None
+        left: BaseException | None = None
         teller.tell(Action.SUBMIT)
         try:
             with binding.lease() as adapter:
                 async with adapter.submit(request) as events:
                     stream = HostedStream(events, self._redact, teller.see)
-                    self._streams[pool_id, request.task_id] = stream, adapter
-                    try:
-                        yield stream
-                    except Exception as error:
-                        caller_error = error
-                        raise
-                    finally:
-                        del self._streams[pool_id, request.task_id]
-        except Exception as error:
-            if error is caller_error and not isinstance(error, WorkerError):
-                raise  # the caller's own, not the adapter's
-            raise teller.failed(as_worker_error(error, self._redact)) from error
+                    with self._listed(pool_id, request.task_id, stream, adapter):
+                        try:
+                            yield stream
+                        except BaseException as error:
+                            left = error
+                            raise
+            if left is not None:
+                raise left  # the adapter's exit has swallowed it
+        except (Exception, BaseExceptionGroup) as error:
+            outcome = teller.outcome(error, left, self._redact)
+            if outcome is error:
+                raise
+            raise outcome from error
         finally:
             teller.close()
 
@@ -120,17 +121,23 @@ class AdapterHost:
 
     async def props(self, pool_id: PoolId, replica_id: ReplicaId | None = None) -> WorkerProps:
         """Ask the adapter for its engine's capacity. Raises `WorkerError`."""
-        try:
+        with only_worker_errors(self._redact):
             return await self._binding(pool_id, replica_id).adapter.props()
-        except Exception as error:
-            raise as_worker_error(error, self._redact) from error
 
     async def capabilities(self, pool_id: PoolId, replica_id: ReplicaId | None = None) -> Capabilities:
         """Ask the adapter what its engine serves. Raises `WorkerError`."""
-        try:
+        with only_worker_errors(self._redact):
             return await self._binding(pool_id, replica_id).adapter.capabilities()
-        except Exception as error:
-            raise as_worker_error(error, self._redact) from error
+
+    @contextmanager
+    def _listed(self, pool_id: PoolId, task_id: TaskId, stream: HostedStream, adapter: WorkerAdapter) -> Iterator[None]:
+        """Let `cancel` find the stream; under an id that is used twice it finds the newest."""
+        entry = self._streams[pool_id, task_id] = stream, adapter
+        try:
+            yield
+        finally:
+            if self._streams.get((pool_id, task_id)) is entry:
+                del self._streams[pool_id, task_id]
 
     def _binding(self, pool_id: PoolId, replica_id: ReplicaId | None) -> Binding:
         if replica_id is None:
@@ -165,7 +172,24 @@ class _Teller:
             action = Action.CANCEL if event.canceled else Action.STREAM_END
             self.tell(action, tokens_out=event.tokens_out, decode_time_ms=event.decode_time_ms)
 
-    def failed(self, error: WorkerError) -> WorkerError:
+    def outcome(self, error: BaseException, left: BaseException | None, redact: Redact) -> BaseException:
+        """Return the one exception that leaves: `error` came out of the adapter, `left` ended the caller's block.
+
+        The caller's own errors and Cancelled go on as they are, whatever the adapter's clean-up adds to them; that is
+        told and goes no further. All else becomes a `WorkerError`.
+        """
+        foreign = _without_cancelled(error, left)
+        if foreign is not None and not isinstance(foreign, Exception):
+            return error  # an interrupt of the process is nobody's to translate
+        if isinstance(left, WorkerError):
+            return self._failed(as_worker_error(left, redact))
+        cancelled = error.subgroup(trio.Cancelled) if isinstance(error, BaseExceptionGroup) else None
+        if foreign is None:
+            return left or error
+        failure = self._failed(as_worker_error(foreign, redact))
+        return left or cancelled or failure
+
+    def _failed(self, error: WorkerError) -> WorkerError:
         self._is_over = True
         self.tell(Action.ERROR, error.message, error_kind=error.kind, retry_after_ms=error.retry_after_ms)
         return error
@@ -174,3 +198,9 @@ class _Teller:
         """Tell the cancel of a block that was left before its stream was over."""
         if not self._is_over:
             self.tell(Action.CANCEL)
+
+
+def _without_cancelled(error: BaseException, left: BaseException | None) -> BaseException | None:
+    """Return what of `error` is neither Cancelled nor `left`."""
+    group = error if isinstance(error, BaseExceptionGroup) else BaseExceptionGroup("", [error])
+    return group.subgroup(lambda each: not isinstance(each, BaseExceptionGroup | trio.Cancelled) and each is not left)
