@@ -82,7 +82,7 @@ class RawClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        await trio.aclose_forcefully(self.stream)
 
     async def close(self) -> None:
         """Go away."""

@@ -11,7 +11,7 @@ import itertools
 import socket
 import uuid
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self, final
 
 import msgspec
@@ -19,7 +19,7 @@ import trio
 
 from adapter_api import PoolId, load_factory
 from conformance.engines.llamacpp import LlamaCppDouble, LlamaSettings, open_llamacpp
-from conformance.engines.pipe import DEFAULT_CAPACITY_BYTES, open_pipe
+from conformance.engines.pipe import DEFAULT_CAPACITY_BYTES, PipeEnd, open_pipe
 from orchestratord import service
 from orchestratord.config import config_from
 
@@ -57,6 +57,37 @@ class Client(NamedTuple):
         return LOOPBACK, 8080
 
 
+class Sent(NamedTuple):
+    """One write of the service's, noted as it begins."""
+
+    connection: int
+    at: float
+    data: bytes
+
+
+@final
+class _Tap:
+    """A stream that notes what is written, in the order of all connections together."""
+
+    def __init__(self, stream: PipeEnd, number: int, sent: list[Sent]) -> None:
+        self._stream = stream
+        self._number = number
+        self._sent = sent
+
+    async def send_all(self, data: bytes) -> None:
+        self._sent.append(Sent(self._number, trio.current_time(), bytes(data)))
+        await self._stream.send_all(data)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 @final
 @dataclass(eq=False, slots=True)
 class Service:
@@ -69,6 +100,8 @@ class Service:
     nursery: trio.Nursery
     running: Running | None = None
     connections: int = 0
+    sent: list[Sent] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
     def pool(self) -> Pool:
@@ -140,10 +173,15 @@ class Service:
         records = [msgspec.json.decode(line, type=dict[str, object]) for line in self.log.getvalue().splitlines()]
         return [record for record in records if event is None or record["event"] == event]
 
-    async def _serve(self, stream: trio.abc.HalfCloseableStream, client: Client) -> None:
+    def sent_after_first(self, mark: bytes) -> bytes:
+        """Return what was written, on all connections, after the first write that begins with `mark`."""
+        first = next(number for number, sent in enumerate(self.sent) if sent.data.startswith(mark))
+        return b"".join(sent.data for sent in self.sent[first + 1 :])
+
+    async def _serve(self, stream: PipeEnd, client: Client) -> None:
         self.connections += 1
         try:
-            await self.server.serve_stream(stream, client)
+            await self.server.serve_stream(_Tap(stream, next(self._numbers), self.sent), client)
         finally:
             self.connections -= 1
 
@@ -234,7 +272,7 @@ async def open_daemon(
     log = io.StringIO()
     returned = trio.Event()
 
-    async def run(task_status: trio.TaskStatus[Running]) -> None:
+    async def run(task_status: trio.TaskStatus[Running]) -> None:  # noqa: ASYNC128 - it is passed on
         await service.serve(config, factories=factories, log_stream=log, dial=dial, task_status=task_status)
         returned.set()
 
