@@ -14,7 +14,7 @@ import httpx
 import pytest
 import trio
 
-from tests.orchestratord.embedded.support import gone
+from tests.orchestratord.embedded.support import ended_after, gone
 
 GUARD_S = 60
 
@@ -37,17 +37,22 @@ async def daemon(*flags: str, until: str) -> AsyncIterator[Daemon]:
     command = [sys.executable, "-m", "orchestratord", "up", "--bind", "127.0.0.1:0", *flags]
     process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
-    printed = ""
-    with trio.fail_after(GUARD_S):
-        while until not in printed:
-            chunk = await process.stdout.receive_some()
-            assert chunk, f"it ended: {printed}"
-            printed += chunk.decode()
-        url = re.search(r"serves the model \S+ at (\S+)\n", printed)
-        assert url is not None
-        yield Daemon(process, url[1], printed)
-        await process.wait()
-    await process.stdout.aclose()
+    async with ended_after(process):
+        with trio.fail_after(GUARD_S):
+            printed = await read_until(process.stdout, until)
+            url = re.search(r"serves the model \S+ at (\S+)\n", printed)
+            assert url is not None
+            yield Daemon(process, url[1], printed)
+            await process.wait()
+
+
+async def read_until(stream: trio.abc.ReceiveStream, wanted: str) -> str:
+    text = ""
+    while wanted not in text:
+        chunk = await stream.receive_some()
+        assert chunk, f"it ended: {text}"
+        text += chunk.decode()
+    return text
 
 
 async def run(url: str, *arguments: str) -> tuple[int, str, str]:

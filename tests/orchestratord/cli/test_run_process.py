@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from tests.orchestratord.cli.fake_daemon import END, STARTED, FakeDaemon, token
+from tests.orchestratord.embedded.support import ended_after
 
 GUARD_S = 20
 
@@ -23,12 +24,10 @@ async def running(*arguments: str, url: str, stdin: int = subprocess.DEVNULL) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    with trio.fail_after(GUARD_S):
-        yield process
-        await process.wait()
-    for stream in (process.stdout, process.stderr):
-        assert stream is not None
-        await stream.aclose()
+    async with ended_after(process):
+        with trio.fail_after(GUARD_S):
+            yield process
+            await process.wait()
 
 
 async def read_all(stream: trio.abc.ReceiveStream | None) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import trio
 from orchestratord.embedded.model import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from orchestratord.embedded.reports import Progress, Step
 
@@ -61,3 +62,18 @@ async def gone(pid: int) -> None:
             await trio.lowlevel.wait_readable(handle)
     finally:
         os.close(handle)
+
+
+@asynccontextmanager
+async def ended_after(process: trio.Process) -> AsyncIterator[None]:
+    """Leave nothing of a process behind, however the block goes."""
+    try:
+        yield
+    finally:
+        with trio.move_on_after(REAL_TIME_GUARD_S, shield=True):
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    await stream.aclose()

@@ -8,7 +8,7 @@ import sys
 import pytest
 import trio
 
-from tests.orchestratord.embedded.support import REAL_TIME_GUARD_S, gone
+from tests.orchestratord.embedded.support import REAL_TIME_GUARD_S, ended_after, gone
 
 LIFELINE = "from orchestratord.embedded.child import die_with_parent; die_with_parent(); print('tied', flush=True); "
 DAEMON = (
@@ -28,13 +28,13 @@ async def test_a_killed_daemon_takes_the_child_along(busy_with: str) -> None:
     command = [sys.executable, "-c", DAEMON, LIFELINE + busy_with]
     daemon = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
     assert daemon.stdout is not None
-    with trio.fail_after(REAL_TIME_GUARD_S):
-        child_pid = int(await daemon.stdout.receive_some())
-        os.kill(child_pid, 0)
-        daemon.kill()
-        await daemon.wait()
-        await gone(child_pid)
-    await daemon.stdout.aclose()
+    async with ended_after(daemon):
+        with trio.fail_after(REAL_TIME_GUARD_S):
+            child_pid = int(await daemon.stdout.receive_some())
+            os.kill(child_pid, 0)
+            daemon.kill()
+            await daemon.wait()
+            await gone(child_pid)
 
 
 async def test_a_daemon_that_is_gone_before_the_child_looks_is_noticed() -> None:

@@ -16,7 +16,7 @@ from orchestratord.embedded.engine import EngineSettings, open_embedded_engine
 from orchestratord.embedded.model import Model, bundled_model
 from orchestratord.embedded.process import module_command
 from orchestratord.embedded.reports import EngineUnavailable, Step
-from tests.orchestratord.embedded.support import REAL_TIME_GUARD_S, Reports, gone
+from tests.orchestratord.embedded.support import REAL_TIME_GUARD_S, Reports, ended_after, gone
 
 pytestmark = pytest.mark.real
 
@@ -86,19 +86,18 @@ async def test_a_taken_port_is_told_by_the_exit_code(model: Model) -> None:
         child = await trio.lowlevel.open_process(
             module_command("orchestratord.embedded.child", **figures), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
-        with trio.fail_after(REAL_TIME_GUARD_S):
-            assert await child.wait() == EXIT_PORT_TAKEN
-    assert child.stdin is not None
-    await child.stdin.aclose()
+        async with ended_after(child):
+            with trio.fail_after(REAL_TIME_GUARD_S):
+                assert await child.wait() == EXIT_PORT_TAKEN
 
 
 async def test_no_engine_survives_a_killed_daemon() -> None:
     daemon = await trio.lowlevel.open_process([sys.executable, "-c", DAEMON], stdout=subprocess.PIPE)
     assert daemon.stdout is not None
-    with trio.fail_after(REAL_TIME_GUARD_S):
-        engine_pid = int(await daemon.stdout.receive_some())
-        os.kill(engine_pid, 0)
-        daemon.kill()
-        await daemon.wait()
-        await gone(engine_pid)
-    await daemon.stdout.aclose()
+    async with ended_after(daemon):
+        with trio.fail_after(REAL_TIME_GUARD_S):
+            engine_pid = int(await daemon.stdout.receive_some())
+            os.kill(engine_pid, 0)
+            daemon.kill()
+            await daemon.wait()
+            await gone(engine_pid)
