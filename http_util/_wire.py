@@ -1,7 +1,7 @@
 """HTTP/1.1 as bytes: one request written, one response parsed. No I/O.
 
-`httptools` (llhttp) does the parsing; here are the rules that it leaves to its user: responses without a body (HEAD,
-204, 304), interim responses (1xx), bodies that last until the connection closes, and a bound on all that is not body.
+`httptools` (llhttp) does the parsing; here are the rules that it leaves to its user: answers to HEAD, interim responses
+(1xx), bodies that last until the connection closes, whether it can be used again, and a bound on all that is not body.
 The bound counts bytes since the last piece of body, so it covers head, chunk headers and trailers alike.
 """
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 OVERHEAD_BYTES = 65_536
 """As much as llama.cpp, uvicorn and nginx together ever put before a body, several times over."""
-_BODYLESS = frozenset({204, 304})
 _FORBIDDEN = (b"\r", b"\n", b"\0")
 
 
@@ -101,7 +100,7 @@ class ResponseParser:
             return
         self._until_close = _lasts_until_close(self.headers)
         self.head_done = True
-        if self._is_head or self.status in _BODYLESS:
+        if self._is_head:
             self._complete()
 
     def on_message_complete(self) -> None:
@@ -129,7 +128,7 @@ class ResponseParser:
         if self._is_head and self.pieces:  # a body where there is none
             self.pieces.clear()
             self.reusable = False
-        self._overhead_bytes = 0 if self.pieces else self._overhead_bytes + size
+        self._overhead_bytes += size
         if self._overhead_bytes > OVERHEAD_BYTES and not self.complete and self.failure is None:
             self.failure = MalformedResponse(f"more than {OVERHEAD_BYTES} bytes that are not body")
 

@@ -19,6 +19,8 @@ from tests.support.http_wire import (
     LAST_CHUNK,
     Engine,
     Peer,
+    SyncStream,
+    WatchedStream,
     act_at_step,
     cancel_sweep,
     engine,
@@ -71,11 +73,11 @@ class Check:
         assert (await ask(self._client, "GET", f"/after/{n}")).body == f"/after/{n}".encode()
 
 
-@pytest.mark.parametrize("sync_close", [True, False])
+@pytest.mark.parametrize("stream_type", [SyncStream, WatchedStream])
 @pytest.mark.parametrize("kept", [True, False], ids=["kept connection", "fresh connection"])
-async def test_a_call(sync_close: bool, kept: bool) -> None:
+async def test_a_call(stream_type: type[WatchedStream], kept: bool) -> None:
     async with engine(echo) as fake:
-        fake.sync_close = sync_close
+        fake.stream_type = stream_type
         settings = ClientSettings(base_url=BASE, dial=fake.dial, max_connections=SLOTS)
         async with open_client(settings) as client:
 
@@ -87,10 +89,10 @@ async def test_a_call(sync_close: bool, kept: bool) -> None:
             assert await cancel_sweep(work, Check(client, fake)) > 5
 
 
-@pytest.mark.parametrize("sync_close", [True, False])
-async def test_a_stream(sync_close: bool) -> None:
+@pytest.mark.parametrize("stream_type", [SyncStream, WatchedStream])
+async def test_a_stream(stream_type: type[WatchedStream]) -> None:
     async with engine(echo) as fake:
-        fake.sync_close = sync_close
+        fake.stream_type = stream_type
         settings = ClientSettings(base_url=BASE, dial=fake.dial, max_connections=SLOTS)
         async with open_client(settings) as client:
 
@@ -109,11 +111,11 @@ def decode(event: ServerEvent, so_far: Progress) -> Iterable[TokenEvent]:
         yield End(tokens_out=2, decode_time_ms=so_far.decode_time_ms)
 
 
-@pytest.mark.parametrize("sync_close", [True, False])
-async def test_a_live_stream_that_is_cut(sync_close: bool) -> None:
+@pytest.mark.parametrize("stream_type", [SyncStream, WatchedStream])
+async def test_a_live_stream_that_is_cut(stream_type: type[WatchedStream]) -> None:
     live = LiveStreams()
     async with engine(echo) as fake:
-        fake.sync_close = sync_close
+        fake.stream_type = stream_type
         settings = ClientSettings(base_url=BASE, dial=fake.dial, max_connections=SLOTS)
         async with open_client(settings) as client:
             check = Check(client, fake)
@@ -131,12 +133,12 @@ async def test_a_live_stream_that_is_cut(sync_close: bool) -> None:
             assert await cancel_sweep(work, check_both) > 5
 
 
-@pytest.mark.parametrize("sync_close", [True, False])
-async def test_a_live_stream_that_is_cancelled_by_its_id(sync_close: bool) -> None:
+@pytest.mark.parametrize("stream_type", [SyncStream, WatchedStream])
+async def test_a_live_stream_that_is_cancelled_by_its_id(stream_type: type[WatchedStream]) -> None:
     """The cancel comes before every step in turn; what was given until then stands, and the order is kept."""
     live = LiveStreams()
     async with engine(echo) as fake, trio.open_nursery() as nursery:
-        fake.sync_close = sync_close
+        fake.stream_type = stream_type
         settings = ClientSettings(base_url=BASE, dial=fake.dial, max_connections=SLOTS)
         async with open_client(settings) as client:
             check = Check(client, fake)

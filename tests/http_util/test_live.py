@@ -32,6 +32,7 @@ from tests.support.http_wire import (
     LAST_CHUNK,
     Engine,
     Peer,
+    WatchedStream,
     answering,
     chunk,
     engine,
@@ -232,6 +233,27 @@ async def nothing() -> list[TokenEvent]:
     return [STARTED, End(tokens_out=0, decode_time_ms=0)]
 
 
+class HeldStream(WatchedStream):
+    """A stream whose reader gets, once it waits, just what it is given; it cannot be closed without waiting."""
+
+    def __init__(self, inner: trio.abc.Stream) -> None:
+        super().__init__(inner)
+        self._held = b""
+        self._released = trio.Event()
+        self._reads = 0
+
+    def release(self, data: bytes) -> None:
+        self._held = data
+        self._released.set()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        self._reads += 1
+        if self._reads == 1:
+            return await self.inner.receive_some(max_bytes)
+        await self._released.wait()
+        return self._held
+
+
 class TestCancel:
     async def test_a_waiting_reader_wakes_at_once(self, autojump_clock: MockClock) -> None:
         async with bench(paced((0, HEAD + events("a")), (0.5, events("b")))) as it, trio.open_nursery() as nursery:
@@ -285,6 +307,24 @@ class TestCancel:
             (end,) = await all_of(stream)
             assert isinstance(end, End)
             assert (end.canceled, end.tokens_out) == (True, 1)
+
+    async def test_it_wins_over_bytes_that_the_reader_was_about_to_be_given(self) -> None:
+        async with bench(answering([HEAD + events("a")])) as it:
+            it.fake.stream_type = HeldStream
+            async with it.stream() as stream, trio.open_nursery() as nursery:
+                assert [await anext(stream), await anext(stream)] == [STARTED, Token("a", 0)]
+
+                async def cancel() -> None:
+                    await trio.testing.wait_all_tasks_blocked()
+                    (end,) = it.fake.client_ends
+                    assert isinstance(end, HeldStream)
+                    end.release(events("b"))  # from here on the reader is sure to get it
+                    await it.live.cancel(ONE)
+
+                nursery.start_soon(cancel)
+                (end,) = await all_of(stream)
+                assert isinstance(end, End)
+                assert (end.canceled, end.tokens_out) == (True, 1)
 
     async def test_after_the_end_and_for_unknown_tasks_it_does_nothing(self) -> None:
         async with bench(answering([HEAD + events("a", "end") + LAST_CHUNK])) as it:
@@ -340,7 +380,7 @@ class TestCancel:
 
             @asynccontextmanager
             async def source() -> AsyncIterator[EventStream]:
-                await it.live.cancel(ONE)
+                it.live._live[ONE].seal()
                 raise WorkerReset("gone")
                 yield
 

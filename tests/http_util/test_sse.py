@@ -49,14 +49,13 @@ def by_the_book(body: bytes) -> list[ServerEvent]:
     return events
 
 
-FRAGMENT = st.sampled_from([
+LINES = st.sampled_from([
     b"data: x", b"data:y", b"data", b"data:", b"data:  two", b"event: e", b"event:", b"id: 7", b"id: a\0b",
-    b"error: {}", b"retry: 5", b": ping", b":", b"foo: bar", b"x", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b"\r\r",
-    b" ", "data: \u2028\u0085\u2029é".encode(), b"\xff\xfe", b"\xef\xbb\xbf", b"\xef", b"\xbb\xbf", b"\x00",
-    b"\x0b\x0c\x1c",
+    b"error: {}", b"retry: 5", b": ping", b":", b"foo: bar", b"", b"", "data: \u2028\u0085\u2029é".encode(),
+    b"\xff\xfe", b"\xef", b"\xef\xbb\xbf", b"\xef\xbb\xbfdata: z", b"\x00", b"\x0b\x0c\x1c",
 ])  # fmt: skip
-
-BODY = st.lists(FRAGMENT, max_size=30).map(b"".join)
+ENDS = st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b"\r\r", b""])
+BODY = st.lists(st.builds(bytes.__add__, LINES, ENDS), max_size=20).map(b"".join)
 CUTS = st.lists(st.integers(0, 500), max_size=12)
 
 

@@ -9,13 +9,16 @@ import httpx
 import pytest
 import trio
 
-from http_util._connections import IDLE_S, MAX_IDLE
+from http_util._connections import IDLE_S, MAX_IDLE, Connection, Pool
+from http_util._sockets import Origin
 from http_util.transport import TrioTransport, body_of
 from tests.support.http_wire import (
     BASE,
     LAST_CHUNK,
     Engine,
     Peer,
+    SyncStream,
+    WatchedStream,
     answering,
     chunk,
     engine,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.req("HTU-1001")
 
 OK = response(b"ok")
+ORIGIN = Origin("http", "engine", 80)
 
 
 @asynccontextmanager
@@ -76,10 +80,10 @@ async def test_a_body_without_a_length_lasts_until_the_connection_ends() -> None
         assert fake.open_connections == transport.pool.open_count == 0
 
 
-@pytest.mark.parametrize("sync_close", [True, False])
-async def test_an_unfinished_body_takes_its_connection_with_it(sync_close: bool) -> None:
+@pytest.mark.parametrize("stream_type", [SyncStream, WatchedStream])
+async def test_an_unfinished_body_takes_its_connection_with_it(stream_type: type[WatchedStream]) -> None:
     async with engine(answering([stream_head(), chunk(b"one")])) as fake, client_of(fake) as (client, transport):
-        fake.sync_close = sync_close
+        fake.stream_type = stream_type
         async with client.stream("GET", "/") as answer:
             assert await body_of(answer).receive() == b"one"
             assert fake.open_connections == 1
@@ -203,8 +207,8 @@ async def test_an_idle_connection_is_given_up_after_a_while(autojump_clock: trio
         assert transport.pool.open_count == fake.open_connections == 1
 
 
-@pytest.mark.parametrize("sync_close", [True, False])
-async def test_idle_connections_are_bounded(sync_close: bool) -> None:
+@pytest.mark.parametrize("stream_type", [SyncStream, WatchedStream])
+async def test_idle_connections_are_bounded(stream_type: type[WatchedStream]) -> None:
     async def serve(peer: Peer) -> None:
         while await peer.request():
             await gate.wait()
@@ -212,7 +216,7 @@ async def test_idle_connections_are_bounded(sync_close: bool) -> None:
 
     gate = trio.Event()
     async with engine(serve) as fake, client_of(fake, max_connections=MAX_IDLE + 5) as (client, transport):
-        fake.sync_close = sync_close
+        fake.stream_type = stream_type
         async with trio.open_nursery() as nursery:
             for _ in range(MAX_IDLE + 5):
                 nursery.start_soon(client.get, "/")
@@ -345,6 +349,16 @@ async def test_a_connection_of_a_closed_pool_does_not_come_back() -> None:
             with pytest.raises(httpx.ReadError):
                 await answer.aread()
         assert transport.pool.open_count == transport.pool.idle_count == 0
+
+
+async def test_a_connection_that_comes_back_too_late_is_closed() -> None:
+    async with engine(answering([OK])) as fake:
+        pool = Pool()
+        connection = Connection(ORIGIN, await fake.dial("engine", 80))
+        pool.add(connection)
+        await pool.aclose()
+        pool.give_back(connection, 0.0)
+        assert (pool.open_count, pool.idle_count, fake.open_connections) == (0, 0, 0)
 
 
 async def test_only_http_addresses() -> None:

@@ -112,7 +112,7 @@ class Engine:
         self._serve = serve
         self.client_ends: list[WatchedStream] = []
         self.seen: list[Seen] = []
-        self.sync_close = True
+        self.stream_type: type[WatchedStream] = SyncStream
         self.dial_s = 0.0
 
     @property
@@ -124,7 +124,7 @@ class Engine:
         """Connect, after `dial_s` seconds."""
         await trio.sleep(self.dial_s)
         client, server = trio.testing.memory_stream_pair()
-        end = (SyncStream if self.sync_close else WatchedStream)(client)
+        end = self.stream_type(client)
         self.client_ends.append(end)
         self._nursery.start_soon(self._run, Peer(server, self.seen, len(self.client_ends)))
         return end
