@@ -6,7 +6,6 @@ reader of standard output that went away.
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
@@ -42,11 +41,5 @@ def start(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        forget_stdout()
         return BROKEN_PIPE
     return code
-
-
-def forget_stdout() -> None:
-    """Let nothing more be written to a pipe whose reader is gone, the interpreter's last flush included."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Frame = tuple[str, dict[str, object]]
 
 STARTED: Frame = ("started", {"queue_position": 0, "predicted_start_ms": 0})
+WAIT: Frame = ("wait", {})
+"""Not a frame: wait for `goes_on`."""
 END: Frame = ("end", {"tokens_out": 2, "decode_time_ms": 100, "decode_ms": 100, "finish_reason": "stop"})
 POOL = {"engine": "llamacpp", "pool_id": "default", "models": ["m", "default"], "ctx_max": 4096, "features": []}
 
@@ -54,6 +56,7 @@ class FakeDaemon:
     frames: list[Frame] = field(default_factory=lambda: [STARTED, END])
     holds: bool = False
     is_deaf_to_cancel: bool = False
+    goes_on: trio.Event = field(default_factory=trio.Event)
     pools: list[dict[str, object]] = field(default_factory=lambda: [POOL])
     refusals: dict[str, Answer] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -134,6 +137,9 @@ class FakeDaemon:
 
     async def _play(self, stream: trio.abc.Stream, http: h11.Connection) -> None:
         for number, (name, data) in enumerate(self.frames):
+            if name == "wait":
+                await self.goes_on.wait()
+                continue
             frame = encode(name, msgspec.json.encode(data), id=number)
             await stream.send_all(http.send(h11.Data(data=frame)) or b"")
         if self.holds:

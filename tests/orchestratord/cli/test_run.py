@@ -100,7 +100,7 @@ async def test_a_refusal_shows_code_message_hint_and_when_to_come_back() -> None
     with pytest.raises(CommandFailed) as raised:
         await run_with(daemon, Screen().view())
     assert str(raised.value) == "ADMISSION_REJECT: the queue is full\n  wait\n  try again in 2 s"
-    assert daemon.cancels == 0
+    assert daemon.calls == ["GET /v1/capabilities", "POST /v1/tasks"]
 
 
 @pytest.mark.req("OC-CTRL-2028")

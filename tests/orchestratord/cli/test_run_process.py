@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from tests.orchestratord.cli.fake_daemon import END, STARTED, FakeDaemon, token
+from tests.orchestratord.cli.fake_daemon import END, STARTED, WAIT, FakeDaemon, token
 from tests.orchestratord.embedded.support import ended_after
 
 GUARD_S = 20
@@ -51,12 +51,13 @@ async def test_a_signal_cancels_the_task_on_the_server(signum: signal.Signals) -
 
 
 async def test_a_reader_that_goes_away_cancels_the_task_on_the_server() -> None:
-    daemon = FakeDaemon([STARTED, *(token("x" * 4096, i) for i in range(64))], holds=True)
+    daemon = FakeDaemon([STARTED, token("x"), WAIT, token("y", 1)], holds=True)
     async with daemon.on_loopback() as url:
         async with running("Hello", url=url) as process:
             assert process.stdout is not None
-            await process.stdout.receive_some(1)
+            assert await process.stdout.receive_some() == b"x"
             await process.stdout.aclose()
+            daemon.goes_on.set()
             assert await read_all(process.stderr) == b""
         assert process.returncode == 141
         assert daemon.cancels == 1
