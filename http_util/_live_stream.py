@@ -109,6 +109,11 @@ class LiveStream:
         return event
 
     @property
+    def at_hand(self) -> int:
+        """How many events of the last read are left: so many calls give one without waiting."""
+        return len(self._buffer)
+
+    @property
     def is_attached(self) -> bool:
         """Whether the stream has a connection of its own."""
         return self._events is not None
@@ -177,6 +182,8 @@ class LiveStream:
             raise
         if not self.is_sealed:
             self._take(batch, self._events.phase)
+            if not self._progress.tokens:
+                self._events.no_token_yet()
 
     def _take(self, batch: list[ServerEvent], phase: str) -> None:
         try:

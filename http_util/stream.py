@@ -3,7 +3,7 @@
     phase        from        to                  past its bound
     connect      the dial    the connection      PoolUnavailable (the transport's own bound)
     headers      sending     the answer's head   DeadlineUnmet, retriable
-    first token  sending     the first event     DecodeTimeout
+    first token  sending     the first token     DecodeTimeout
     idle         an event    the next one        DecodeTimeout
     total        sending     the end             DeadlineUnmet, not retriable
 
@@ -140,12 +140,16 @@ class EventStream:
                 except trio.Cancelled:
                     allowances.end_wait(trio.current_time())
                     raise
-                allowances.progress()
+                allowances.progress(trio.current_time())
                 return events
             if self._closed:
                 return self._nothing_more()
         self.close_nowait()
         raise allowances.no_event(trio.current_time(), self.phase)
+
+    def no_token_yet(self) -> None:
+        """Note that the events of the last `receive` held no token: the allowance for the first one runs on."""
+        self._allowances.no_token_yet()
 
     async def finish(self) -> None:
         """Read on to the end of the body, for at most 50 ms, so that the connection can be used again.
@@ -197,12 +201,12 @@ class EventStream:
 class _Allowances:
     """What is left of each bound; knows no I/O, `now` is an argument."""
 
-    __slots__ = ("_began", "_bounds", "_left_s", "_seen_event", "_total_at")
+    __slots__ = ("_began", "_bounds", "_first_left_s", "_left_s", "_seen_event", "_total_at")
 
     def __init__(self, bounds: StreamBounds, now: float) -> None:
         self._bounds = bounds
         self._total_at = None if bounds.total_s is None else now + bounds.total_s
-        self._left_s = bounds.first_token_s
+        self._left_s = self._first_left_s = bounds.first_token_s
         self._seen_event = False
         self._began = now
 
@@ -215,11 +219,19 @@ class _Allowances:
     def end_wait(self, now: float) -> None:
         """Spend the time of a wait that brought no event."""
         self._left_s -= now - self._began
+        if not self._seen_event:
+            self._first_left_s = self._left_s
 
-    def progress(self) -> None:
+    def progress(self, now: float) -> None:
         """Take note of an event."""
+        self._first_left_s -= 0.0 if self._seen_event else now - self._began
         self._seen_event = True
         self._left_s = self._bounds.idle_s
+
+    def no_token_yet(self) -> None:
+        """Take note that what came so far was not what the first allowance is for."""
+        self._seen_event = False
+        self._left_s = self._first_left_s
 
     def no_headers(self, now: float, phase: str) -> WorkerError:
         """Return the error for a wait that passed its deadline before the answer's head came."""

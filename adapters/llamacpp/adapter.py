@@ -51,8 +51,9 @@ if TYPE_CHECKING:
     from .reports import EngineFacts
     from .settings import LlamaCppSettings
 
-DIGEST_WAIT_S = 2.0
-"""How long a snapshot of capabilities waits for the digest of the model file; a later one has it."""
+DIGEST_BYTES_PER_SNAPSHOT = 1024**3
+DIGEST_BYTES_PER_PROBE = 64 * 1024**2
+"""How much of the model file a call hashes: one to two seconds, and less than a tenth of one."""
 FEATURES = frozenset({"cancel", "chat", "kv_reuse", "seed", "stop"})
 _LAST_ON_ITS_CONNECTION = {"connection": "close"}
 """The server closes the connection after a stream, though it promises to keep it: using it again would be a race."""
@@ -99,6 +100,7 @@ class LlamaCppAdapter:
         facts = await self._server.learn()
         total, free = await self._slots(facts)
         gauges = await self._gauges(facts)
+        await self._server.advance_digest(DIGEST_BYTES_PER_PROBE)
         if free is None and total is not None and gauges.processing is not None:
             free = max(total - gauges.processing, 0)
         return WorkerProps(
@@ -115,15 +117,14 @@ class LlamaCppAdapter:
         for workload, path in ((Workload.EMBEDDING, "/v1/embeddings"), (Workload.RERANK, "/rerank")):
             if await self._serves(path):
                 workloads.add(workload)
-        with trio.move_on_after(DIGEST_WAIT_S):
-            await self._server.digest.wait_settled()
+        await self._server.advance_digest(DIGEST_BYTES_PER_SNAPSHOT)
         limits = [size for size in (facts.ctx_per_slot, self._settings.ctx_max) if size is not None]
         ctx_max = min(limits, default=None)
         return Capabilities(
             engine="llamacpp",
             engine_version=facts.version or "unknown",
             model=facts.model,
-            model_digest=self._server.digest.value,
+            model_digest=self._server.model_digest,
             ctx_max=ctx_max,
             max_tokens_out=ctx_max,
             concurrency=facts.slots,
@@ -210,7 +211,7 @@ class LlamaCppAdapter:
         facts = self._server.facts
         return Started(
             engine_version=None if facts is None else facts.version,
-            model_digest=self._server.digest.value,
+            model_digest=self._server.model_digest,
             sampler_profile_version=request.sampler_profile_version,
             seed=seed,
             tokens_in=tokens_in,
@@ -287,22 +288,10 @@ class LlamaCppFactory:
 
     @asynccontextmanager
     async def open(self, settings: Mapping[str, object], context: AdapterContext) -> AsyncIterator[LlamaCppAdapter]:
-        """Open an adapter; raise `msgspec.ValidationError`, or `ValueError` for an address that is none.
-
-        An exception of the block leaves as it is, not in a group.
-        """
+        """Open an adapter; raise `msgspec.ValidationError`, or `ValueError` for an address that is none."""
         given = _settings.parse(settings)
-        failure: Exception | None = None
-        async with open_client(_client_settings(given, context)) as client, trio.open_nursery() as nursery:
-            server = Server(client, given, context)
-            await nursery.start(server.digest.run)
-            try:
-                yield LlamaCppAdapter(server, given, context)
-            except Exception as raised:  # noqa: BLE001 - raised again below, outside the nursery
-                failure = raised
-            nursery.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+        async with open_client(_client_settings(given, context)) as client:
+            yield LlamaCppAdapter(Server(client, given, context), given, context)
 
 
 def _client_settings(given: LlamaCppSettings, context: AdapterContext) -> ClientSettings:

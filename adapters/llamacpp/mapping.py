@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, final
 
 import msgspec
 
-from adapter_api import Determinism, End, FinishReason, Token
+from adapter_api import Determinism, End, FinishReason, Metrics, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,8 +26,7 @@ RANDOM_SEED = 2**32 - 1
 """The engine keeps 32 bits of a seed, and takes this one for a wish to draw its own."""
 
 PING_S = 1
-"""How often the engine writes a comment while it has nothing to say, in seconds. It looks for a closed connection when
-it writes, and at no other time while it reads the prompt: without this a cancelled prefill runs to its end."""
+"""How often the engine writes a comment while it has nothing to say, in seconds."""
 
 FINISH_REASONS = {"eos": FinishReason.STOP, "word": FinishReason.STOP, "limit": FinishReason.LENGTH}
 
@@ -39,6 +38,7 @@ def completion(request: TaskRequest, prompt: str, seed: int) -> dict[str, JsonVa
     body: dict[str, JsonValue | None] = {
         "prompt": prompt,
         "stream": True,
+        "return_progress": True,  # a frame a batch: the engine notices a closed connection only when it writes one
         "sse_ping_interval": PING_S,
         "n_predict": request.max_tokens,
         "seed": engine_seed(seed),
@@ -132,6 +132,8 @@ class Ranking(msgspec.Struct):
 
 class _PromptProgress(msgspec.Struct):
     cache: int = 0
+    processed: int = 0
+    total: int = 0
 
 
 class _Frame(msgspec.Struct):
@@ -187,11 +189,17 @@ class Reading:
             self._has_started = True
             progress = frame.prompt_progress
             yield self._started(frame.tokens_evaluated, None if progress is None else progress.cache > 0)
+        if frame.prompt_progress is not None:
+            yield _reading(frame.prompt_progress)
         if frame.content:
             yield Token(frame.content, so_far.tokens)
         if frame.stop:
             self.model = frame.model
             yield _end(frame, so_far)
+
+
+def _reading(progress: _PromptProgress) -> Metrics:
+    return Metrics({"prompt_tokens_read": progress.processed, "prompt_tokens_total": progress.total})
 
 
 def _end(frame: _Frame, so_far: Progress) -> End:

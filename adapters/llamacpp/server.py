@@ -53,7 +53,7 @@ class Server:
 
     def __init__(self, client: httpx.AsyncClient, settings: LlamaCppSettings, context: AdapterContext) -> None:
         self.client = client
-        self.digest = ModelDigest(settings.model_digest, may_read=is_this_machine(settings.url))
+        self._digest = ModelDigest(settings.model_digest, may_read=is_this_machine(settings.url))
         self.report_s = settings.timeouts.health_ms / 1000
         self._context = context
         self._own_secrets = Redactor(values=[secret.reveal() for secret in settings.secrets])
@@ -109,9 +109,8 @@ class Server:
     async def learn(self) -> EngineFacts:
         """Ask the server for its facts and remember them; raise `WorkerError`, and then nothing is remembered."""
         self.facts = None
-        facts = self.facts = await self.report("/props", reports.engine_facts)
-        self.digest.look_at(facts.model_path)
-        return facts
+        self.facts = await self.report("/props", reports.engine_facts)
+        return self.facts
 
     async def known(self) -> EngineFacts | None:
         """Return the facts, asking if none are remembered; None if the server does not tell.
@@ -130,6 +129,15 @@ class Server:
                 self._asking.set()
                 self._asking = None
         return self.facts
+
+    @property
+    def model_digest(self) -> str | None:
+        """The digest of the model of the process that is known, as far as it has been worked out."""
+        return self._digest.of(None if self.facts is None else self.facts.model_path)
+
+    async def advance_digest(self, budget_bytes: int) -> None:
+        """Work on the digest of the model file, if it can be read here."""
+        await self._digest.advance(None if self.facts is None else self.facts.model_path, budget_bytes)
 
     def forget(self) -> None:
         """Take it that another process may answer from now on."""

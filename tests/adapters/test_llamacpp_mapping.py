@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from adapter_api import AdapterError, End, Started, Token, TokenEvent, WorkerError
+from adapter_api import AdapterError, End, Metrics, Started, Token, TokenEvent, WorkerError
 from adapters.llamacpp import mapping
 from conformance.engines.script import Accept, Cut, Malformed, Script, SplitBytesAt, Step
 from http_util.live import Progress
@@ -47,8 +47,9 @@ def decode(*frames: bytes, name: str = "message") -> list[TokenEvent]:
 
 def test_the_first_frame_starts_the_stream_and_brings_what_is_known_by_then() -> None:
     progress = b'{"content":"","stop":false,"tokens_evaluated":9,"prompt_progress":{"total":9,"cache":4,"processed":4}}'
-    assert decode(progress) == [Started(tokens_in=9, kv_warmth=True)]
-    assert decode(progress.replace(b'"cache":4', b'"cache":0')) == [Started(tokens_in=9, kv_warmth=False)]
+    how_far = Metrics({"prompt_tokens_read": 4, "prompt_tokens_total": 9})
+    assert decode(progress) == [Started(tokens_in=9, kv_warmth=True), how_far]
+    assert decode(progress.replace(b'"cache":4', b'"cache":0')) == [Started(tokens_in=9, kv_warmth=False), how_far]
     assert decode(b'{"content":"a"}') == [Started(), Token("a", 0)]
 
 
@@ -159,4 +160,5 @@ def test_a_truncated_stream_never_ends_well(length: int, clean: bool) -> None:
 def test_the_engine_is_asked_to_write_while_it_reads_a_prompt() -> None:
     """It notices a closed connection only when it writes; a prefill that is cancelled would run to its end."""
     body = mapping.completion(request("long"), "long", 1)
+    assert body["return_progress"] is True
     assert body["sse_ping_interval"] == 1
