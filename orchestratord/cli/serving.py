@@ -91,6 +91,8 @@ async def serve_pools(
         await serve(config, task_status=_Announce(announce))
     except OSError as error:
         raise CommandFailed(_cannot_listen(config.server.address, error, how_to_move)) from None
+    except ValueError as error:  # an adapter's own check, beyond its schema: nothing runs yet
+        raise CommandFailed(f"an adapter cannot use its settings: {error}") from None
     return 0
 
 

@@ -35,6 +35,7 @@ _TABLES = {
 }
 _POOL = {"id": '"small"', "engine": '"llamacpp"', "model_ref": '"file:/models/small.gguf"', "default": "true"}
 _SETTINGS = {"url": '"http://127.0.0.1:8081"'}
+_STAND_INS = {"integer": "1", "number": "1.0", "boolean": "false", "array": "[]", "object": "{}"}
 _ELSEWHERE = {"replicas", "queue", "sampler_profiles", "settings"}
 
 
@@ -95,14 +96,18 @@ def _value(rule: Rule, *, prefer_example: bool = False) -> str:
     for value in candidates:
         if value is not None:
             return _toml(value)
-    return {"integer": "1", "number": "1.0", "boolean": "false", "array": "[]", "object": "{}"}.get(
-        str(rule.get("type")), '"..."'
-    )
+    return _STAND_INS.get(str(_kind(rule)), '"..."')
+
+
+def _kind(rule: Rule) -> object:
+    """The type of a rule, or of its first choice."""
+    choices = cast("list[Rule]", rule.get("anyOf", [])) or [rule]
+    return choices[0].get("type")
 
 
 def _toml(value: object) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{" + ", ".join(f" {key} = {_toml(item)} " for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)

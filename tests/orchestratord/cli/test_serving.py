@@ -143,17 +143,18 @@ async def test_a_port_in_use_is_told_before_anything_starts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("failure", "told"),
     [
-        (errno.EADDRINUSE, "is in use by another program"),
-        (errno.EACCES, "may not listen on port"),
-        (errno.EADDRNOTAVAIL, "cannot listen on 127.0.0.1:0"),
+        (OSError(errno.EADDRINUSE, "no"), "is in use by another program"),
+        (OSError(errno.EACCES, "no"), "may not listen on port"),
+        (OSError(errno.EADDRNOTAVAIL, "no"), "cannot listen on 127.0.0.1:0: no"),
+        (ValueError("`a` and `b` exclude each other"), "an adapter cannot use its settings: `a` and `b` exclude"),
     ],
 )
-async def test_a_port_that_the_service_cannot_have_is_told(number: int, told: str) -> None:
+async def test_a_service_that_cannot_start_says_why(failure: Exception, told: str) -> None:
     async def serve(config: Config, *, task_status: trio.TaskStatus[Running]) -> None:  # noqa: ASYNC128 - never starts
         await trio.lowlevel.checkpoint()
-        raise OSError(number, "no")
+        raise failure
 
     async def work(session: Session) -> int:
         return await serve_pools(config(), serve, session, greet=lambda _: None, how_to_move=HOW)
