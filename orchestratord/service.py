@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO, final
 
@@ -62,6 +62,14 @@ class Running:
             self._drain.cancel()
         self._stopping.set()
 
+    async def wait_stopped(self, drain_s: float) -> None:
+        """Wait for `stop`, then for the drain, `drain_s` seconds at most, and for what clients still read."""
+        await self._stopping.wait()
+        with self._drain:
+            await self.dispatcher.drain(drain_s)
+        await self.dispatcher.drain(0)
+        await self.server.stop(FLUSH_S)
+
 
 async def serve(
     config: Config,
@@ -77,17 +85,15 @@ async def serve(
     written to whoever still reads.
     """
     listeners = await listen(config.server.address)
-    async with open_service(config, factories=factories, log_stream=log_stream, dial=dial) as (dispatcher, server):
-        stopping = trio.Event()
-        drain = trio.CancelScope()
-        async with trio.open_nursery() as nursery:
+    opened = open_service(config, factories=factories, log_stream=log_stream, dial=dial)
+    with ExitStack() as sockets:
+        for listener in listeners:
+            sockets.callback(listener.socket.close)
+        async with opened as (dispatcher, server), trio.open_nursery() as nursery:
+            running = Running(_url(listeners), dispatcher, server, trio.Event(), trio.CancelScope())
             nursery.start_soon(server.serve, listeners)
-            task_status.started(Running(_url(listeners), dispatcher, server, stopping, drain))
-            await stopping.wait()
-            with drain:
-                await dispatcher.drain(config.server.drain_deadline_ms / 1000)
-            await dispatcher.drain(0)
-            await server.stop(FLUSH_S)
+            task_status.started(running)
+            await running.wait_stopped(config.server.drain_deadline_ms / 1000)
             nursery.cancel_scope.cancel()
 
 
