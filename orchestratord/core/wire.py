@@ -46,14 +46,14 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A JSON object whose unknown fields are refused."""
 
 
-class MessageBody(_Body):
+class MessageBody(_Body, frozen=True):
     """One turn of a chat."""
 
     role: Annotated[str, Meta(min_length=1, max_length=64)]
     content: str
 
 
-class SamplingBody(_Body):
+class SamplingBody(_Body, frozen=True):
     """Sampling parameters that override the pool's profile."""
 
     temperature: Annotated[float, Meta(ge=0, le=100)] | None = None
@@ -66,7 +66,7 @@ class SamplingBody(_Body):
     stop: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=64)] = []
 
 
-class PlacementBody(_Body):
+class PlacementBody(_Body, frozen=True):
     """Where the task may run."""
 
     mode: PlacementMode = PlacementMode.AUTO
@@ -77,7 +77,7 @@ class PlacementBody(_Body):
     allow_fallback: bool = True
 
 
-class TaskBody(_Body):
+class TaskBody(_Body, frozen=True):
     """The body of `POST /v1/tasks`."""
 
     task_id: UUID
@@ -106,11 +106,12 @@ _decoder = msgspec.json.Decoder(TaskBody)
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<name>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?")
 _PLACE = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>[^`]*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?")
+_PLACE_IN_LIST = re.compile(r"\[[^\]]*\]")
 _OBJECTS: dict[str, type[_Body]] = {
     "": TaskBody,
     ".sampling": SamplingBody,
     ".placement": PlacementBody,
-    ".messages[...]": MessageBody,
+    ".messages[]": MessageBody,
 }
 
 
@@ -188,7 +189,8 @@ def explain(error: str) -> str:
     unknown = _UNKNOWN_FIELD.search(error)
     if unknown is not None:
         path, name = unknown["path"] or "", unknown["name"]
-        near = difflib.get_close_matches(name, _OBJECTS.get(path, TaskBody).__struct_fields__, n=1)
+        known = _OBJECTS[_PLACE_IN_LIST.sub("[]", path)].__struct_fields__
+        near = difflib.get_close_matches(name, known, n=1)
         meant = f"; did you mean `{near[0]}`?" if near else ""
         return f"{_dotted(path, name)}: unknown field{meant}"
     missing = _MISSING.search(error)
