@@ -72,7 +72,7 @@ WORKER_CODES: dict[str, Code] = {
     "Adapter": Code.INTERNAL,
     "Internal": Code.INTERNAL,
 }
-"""`WorkerError.kind` -> code; an `Adapter` error that blames the request is `INVALID_PARAMS` instead."""
+"""`WorkerError.kind` -> code; an error that blames the request is `INVALID_PARAMS` instead, an unknown kind is `Internal`."""
 INTERNAL_MESSAGE = "internal error; the log has the details under this correlation id"
 
 
@@ -122,10 +122,11 @@ class Refused(Exception):
 
 def envelope_of(error: WorkerError, engine: str, pool_id: str) -> ErrorEnvelope:
     """Return what a client is told of a failed engine call."""
-    code = Code.INVALID_PARAMS if error.blames_request else WORKER_CODES[error.kind]
+    kind = error.kind if error.kind in WORKER_CODES else "Internal"
+    code = Code.INVALID_PARAMS if error.blames_request else WORKER_CODES[kind]
     return ErrorEnvelope(
         code=code,
-        message=INTERNAL_MESSAGE if error.kind == "Internal" else error.message,
+        message=INTERNAL_MESSAGE if kind == "Internal" else error.message,
         retriable=error.retriable,
         engine=engine,
         pool_id=pool_id,
