@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from adapter_api import AdapterContext, JsonValue
 
+_NO_DEADLINE_S = 1e9  # longer than any process lives
 _SEEDS = 2**31  # fresh seeds are drawn below it: every engine takes them
 
 
@@ -126,10 +127,15 @@ class MockAdapter:
             redact=self._context.redact,
             first_token_s=settings.first_token_ms / 1000,
             idle_s=settings.idle_ms / 1000,
+            deadline_s=_deadline_s(request),
         )
         self.engine.runs[request.task_id] = run
         self.engine.submitted += 1
         return run
+
+
+def _deadline_s(request: TaskRequest) -> float:
+    return trio.current_time() + (_NO_DEADLINE_S if request.deadline_ms is None else request.deadline_ms / 1000)
 
 
 @final

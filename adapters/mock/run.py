@@ -54,6 +54,7 @@ class MockRun:
         redact: Callable[[str], str],
         first_token_s: float,
         idle_s: float,
+        deadline_s: float,
     ) -> None:
         self._engine = engine
         self._steps = iter(steps)
@@ -62,6 +63,7 @@ class MockRun:
         self._redact = redact
         self._silence_s = first_token_s
         self._idle_s = idle_s
+        self._deadline_s = deadline_s
         self._has_slot = False
         self._has_started = False
         self._tokens = 0
@@ -114,7 +116,8 @@ class MockRun:
 
     async def _play_bounded(self) -> TokenEvent | None:
         """Play one step; a seal from outside or too long a silence cuts it short."""
-        with trio.CancelScope(deadline=self._heard_at + self._silence_s) as self._waiting:
+        ends_at_s = min(self._heard_at + self._silence_s, self._deadline_s)
+        with trio.CancelScope(deadline=ends_at_s) as self._waiting:
             if not self._has_slot:
                 await self._enter()
             self._step = self._step or next(self._steps, step.Reset())
@@ -122,9 +125,14 @@ class MockRun:
             self._step = None
             return event
         if self._outcome is None:
-            kind = DecodeTimeout if self._has_slot else DeadlineUnmet
-            self._seal(kind(f"stream: no token for {self._silence_s:g} s"))
+            self._seal(self._timeout())
         return None
+
+    def _timeout(self) -> WorkerError:
+        if trio.current_time() >= self._deadline_s:
+            return DeadlineUnmet("stream: the request's deadline has passed")
+        why = f"stream: no token for {self._silence_s:g} s"
+        return DecodeTimeout(why) if self._has_started else DeadlineUnmet(why, retriable=True)
 
     async def _enter(self) -> None:
         await self._engine.take_slot()

@@ -133,6 +133,13 @@ async def test_each_request_can_have_a_script_of_its_own(autojump_clock: trio.ab
         assert [text_of(await collect(adapter, request())) for _ in range(3)] == ["one", "more", "more"]
 
 
+async def test_the_requests_own_deadline_ends_it(autojump_clock: trio.abc.Clock) -> None:
+    async with open_mock(tokens_per_second=10) as adapter:
+        with pytest.raises(DeadlineUnmet) as caught, trio.fail_after(0.3):
+            await collect(adapter, request(deadline_ms=250))
+        assert not caught.value.retriable
+
+
 async def test_a_reader_that_is_cut_off_goes_on_where_it_was(autojump_clock: trio.abc.Clock) -> None:
     script: Steps = [STARTED, pause(1000), token("a"), token("b"), {"do": "end"}]
     async with open_mock(script=script) as adapter, adapter.submit(request()) as events:
