@@ -15,7 +15,7 @@ from adapter_api import TaskId, TaskRequest, WorkerError
 
 from .findings import Finding, Stop
 from .reading import Reading
-from .times import ACK_BOUND_S
+from .times import ACK_BOUND_S, STEP_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .lab import Lab
     from .reading import Plan
-    from .subject import EngineFacts, Rig
+    from .subject import EngineFacts, Fault, Rig
     from .transcript import Entry
 
 T = TypeVar("T")
@@ -79,6 +79,13 @@ class Bench:
         reading = self.start(request, plan)
         await reading.over.wait()
         return reading
+
+    async def provoke(self, fault: Fault) -> Reading:
+        """Submit into a failure and read to the end."""
+        if fault.is_down:
+            self.rig.stop()
+            await trio.sleep(STEP_S)
+        return await self.read(self.request(deadline_ms=fault.deadline_ms))
 
     def stop_reading(self) -> None:
         """Cancel every consumer that `start` has set going."""

@@ -17,14 +17,14 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-PLACES = ("api_key", "url", "engine_text", "prompt", "completion")
+PLACES = ("api_key", "url", "prompt")
 """Where a canary can be put."""
 
-SECRETS = ("api_key", "url", "engine_text")
+SECRETS = ("api_key", "url")
 """Those that are credentials."""
 
-TEXTS = ("prompt", "completion")
-"""Those that are what a person, or the model, wrote."""
+TEXTS = ("prompt",)
+"""Those that are what a person wrote."""
 
 _PIECE = 12  # characters: no ordinary word, id or number of a report shares so many with a random value
 

@@ -48,6 +48,7 @@ class Lab:
         self.given: list[str] = []
         self.sinks: list[tuple[str, str]] = []
         self.told: list[tuple[str, str]] = []
+        self.chains: list[str] = []
         self.address: str | None = None
         self.schemas = SchemaOracle(spec, spec.frame_order("adapter").events)
         self.readers: list[trio.lowlevel.Task] = []
@@ -139,8 +140,8 @@ class Lab:
 
     def hear(self, error: BaseException) -> None:
         """Keep everything an exception says for the search for secrets."""
-        self.sinks.append(("exception", repr(error)))
-        self.sinks.append(("traceback", "".join(traceback.format_exception(error))))
+        self.sinks.append(("exception", f"{error!r} {error.args!r} {getattr(error, '__notes__', '')}"))
+        self.chains.append("".join(traceback.format_exception(error)))
 
     def _check_quiet(self, rig: Rig, leaked: Census) -> None:
         """After every call has returned: nothing that a call started may be left."""

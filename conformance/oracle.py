@@ -105,7 +105,11 @@ def _finding(kind: str, error: ValidationError) -> Finding:
 
 
 def _is_whole(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _listed(names: Iterable[str]) -> str:

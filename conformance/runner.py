@@ -23,6 +23,7 @@ from .lab import Lab
 from .outcome import CaseReport, CheckReport, Excuse, Outcome, SuiteReport
 from .schedule import seeded
 from .times import CASE_BOUND_S
+from .transcript import Transcript
 from .watchdog import Blocked, run_bounded
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def play_case(subject: Subject, scene: Scene, case: Case, spec: Specification, s
         seed=seed,
         findings=tuple(dict.fromkeys(lab.findings)),
         given=lab.given,
-        transcript=lab.transcript,
+        transcript=lab.transcript if lab.findings else Transcript(),  # what went well need not be kept
         excuse=excuse,
         kit_error=kit_error,
     )
@@ -166,11 +167,10 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _search(lab: Lab, caught: Captured) -> None:
     """Look for canaries in everything that was said, and for errors that nobody saw."""
     for sink, text in (*lab.sinks, *caught.sinks()):
-        for check_id, places in (("RED-01", SECRETS), ("RED-08", TEXTS)):
-            sighting = lab.canaries.find(text, sink, places)
-            if sighting is not None:
-                where = f"the {sighting.place} canary, {sighting.form}, in a {sink}: {lab.canaries.mask(text)[:300]}"
-                lab.find(Finding(check_id, "no canary anywhere", where))
+        _search_text(lab, "RED-01", SECRETS, sink, text)
+        _search_text(lab, "RED-08", TEXTS, sink, text)
+    for text in lab.chains:
+        _search_text(lab, "RED-07", SECRETS, "traceback with all causes", text)
     for sink, text in lab.told:
         if lab.address is not None and lab.address in text:
             lab.find(
@@ -178,6 +178,15 @@ def _search(lab: Lab, caught: Captured) -> None:
             )
     for trouble in caught.trouble:
         lab.find(Finding("LEA-04", "no warning and no error that nobody sees", trouble))
+
+
+def _search_text(lab: Lab, check_id: str, places: Sequence[str], sink: str, text: str) -> None:
+    sighting = lab.canaries.find(text, sink, places)
+    if sighting is not None:
+        shown = lab.canaries.mask(text)
+        at = max(0, shown.find("[canary:") - 150)
+        where = f"the {sighting.place} canary, {sighting.form}, in a {sink}: {shown[at : at + 300]}"
+        lab.find(Finding(check_id, "no canary anywhere", where))
 
 
 def _judge(check: Check, played: Sequence[CaseReport], *, is_selected: bool) -> CheckReport:

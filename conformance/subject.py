@@ -79,6 +79,7 @@ class Fault:
     """One way in which the engine fails, and what the adapter has to make of it.
 
     `mentions` are words of the engine that belong into the message; `status` is the upstream status if there is one.
+    With `is_down` the engine is not there at all; `deadline_ms` is given to the request.
     """
 
     id: str
@@ -89,6 +90,8 @@ class Fault:
     blames_request: bool = False
     status: int | None = None
     mentions: Sequence[str] = field(default=())
+    is_down: bool = False
+    deadline_ms: int | None = None
 
 
 class Subject(Protocol):

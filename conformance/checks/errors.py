@@ -12,7 +12,7 @@ from conformance.check import Case, Check, Group, Level, Scene, each
 from conformance.engines.script import Accept, Cut, Die, Fail, Reset, Script, Step, Text
 from conformance.times import RELEASE_BOUND_S, STEP_S
 
-from .scripts import WORDS, steady
+from .scripts import FIRST_TOKEN_S, IDLE_S, WORDS, steady
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,8 @@ _FEW = 10
 async def is_mapped(fault: Fault, lab: Lab) -> None:
     """Let the engine fail in one way of the table."""
     lab.given.append(f"the table's row {fault.id}: {fault.condition}")
-    async with lab.open(fault.script) as bench:
-        reading = await bench.read()
+    async with lab.open(fault.script, first_token_s=FIRST_TOKEN_S, idle_s=IDLE_S) as bench:
+        reading = await bench.provoke(fault)
         frame, error = reading.last, reading.error
         actual = f"the stream ended with {frame.what if frame else 'nothing'}"
         lab.require("ERR-01", error is not None, f"{fault.kind}", actual, *([frame] if frame else ()))

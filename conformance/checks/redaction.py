@@ -71,8 +71,8 @@ async def the_network_tells_the_key(lab: Lab) -> None:
 
 
 async def what_people_write(lab: Lab, how: str) -> None:
-    """Put canaries into the prompt and into the answer; logs, errors and reprs must not have them."""
-    said = (Accept(), Text(lab.canaries["completion"]))
+    """Put a canary into the prompt; logs, errors and reprs must not have it."""
+    said = (Accept(), Text("One"))
     endings = {
         "completes": Script.of(*said),
         "fails": Script.of(*said, Fail(500, "server_error", "no", in_stream=True)),
@@ -108,7 +108,7 @@ _NETWORK = Scene(
 )
 _TEXTS = Scene(
     name="prompts",
-    how="Canaries in prompt and answer of requests that complete, fail, are canceled and abandoned.",
+    how="A canary in the prompt of requests that complete, fail, are canceled and abandoned.",
     cases=each(what_people_write, {how: how for how in ("completes", "fails", "is-canceled", "is-abandoned")}),
 )
 
@@ -117,7 +117,7 @@ CHECKS = (
         id="RED-01",
         title="no credential in any log, error, event or repr",
         group=Group.REDACTION,
-        requirements=("HTU-1004",),
+        requirements=("HTU-1004", "HTU-1004f", "HTU-1004h"),
         scenes=(EVERYDAY, _ECHO, _PROXY, _ADDRESS, _NETWORK),
         causes=(
             "an engine's error text quoted without `context.redact`",
@@ -128,12 +128,20 @@ CHECKS = (
         ),
     ),
     Check(
-        id="RED-08",
-        title="no prompt and no answer in any log, error or repr",
+        id="RED-07",
+        title="no credential in the causes of an error, which tracebacks show",
         group=Group.REDACTION,
         level=Level.SHOULD,
         requirements=("HTU-1004",),
+        scenes=(EVERYDAY, _ECHO, _PROXY, _ADDRESS, _NETWORK),
+        causes=("an exception of the network raised from, with the key in its own text",),
+    ),
+    Check(
+        id="RED-08",
+        title="no prompt in any log, error or repr",
+        group=Group.REDACTION,
+        requirements=("HTU-1004g",),
         scenes=(EVERYDAY, _TEXTS),
-        causes=("a request logged as a whole", "a frame quoted in an error"),
+        causes=("a request logged as a whole", "a request quoted in an error"),
     ),
 )

@@ -17,6 +17,10 @@ WORDS = ("One", " two", " three")
 ACCEPT_AT_S = STEP_S
 FIRST_TOKEN_AT_S = 3 * STEP_S
 FINISH_AT_S = FIRST_TOKEN_AT_S + len(WORDS) * STEP_S
+FIRST_TOKEN_S = 8.0
+"""Bound on the first token that time-outs are tried with."""
+IDLE_S = 2.0
+"""Bound on silence between tokens that time-outs are tried with."""
 CHECKPOINTS = 6
 """How many checkpoints later than an instant a cancel is tried: more than an event passes on its way."""
 

@@ -13,7 +13,7 @@ from conformance.engines.script import Accept, Finish, Pause, Script, Stall, Tex
 from conformance.reading import Plan
 from conformance.times import STEP_S, TICK_S
 
-from .scripts import stalls_after
+from .scripts import FIRST_TOKEN_S, IDLE_S, stalls_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,17 +22,15 @@ if TYPE_CHECKING:
     from conformance.subject import Fault, Subject
     from specs import Specification
 
-_FIRST_TOKEN_S = 8.0
-_IDLE_S = 2.0
 _SLACK_S = 0.25
 """How much later than its bound an adapter may act."""
 
 
 async def silence_ends(lab: Lab, frames: int) -> None:
     """Let the engine fall silent after so many frames; the bound is the first token's or the idle one."""
-    bound_s, since_s = (_FIRST_TOKEN_S, 0.0) if frames <= 1 else (_IDLE_S, frames * STEP_S)
+    bound_s, since_s = (FIRST_TOKEN_S, 0.0) if frames <= 1 else (IDLE_S, frames * STEP_S)
     due_s = since_s + bound_s
-    async with lab.open(stalls_after(frames), first_token_s=_FIRST_TOKEN_S, idle_s=_IDLE_S) as bench:
+    async with lab.open(stalls_after(frames), first_token_s=FIRST_TOKEN_S, idle_s=IDLE_S) as bench:
         reading = bench.start()
         await lab.until(due_s - TICK_S)
         lab.expect("TMO-01", not reading.over.is_set(), f"patience until t={due_s:g} s", "it gave up before")
@@ -48,8 +46,8 @@ async def silence_ends(lab: Lab, frames: int) -> None:
 
 async def each_token_starts_the_clock_again(lab: Lab) -> None:
     """Say a word just before the idle bound, again and again."""
-    words = [step for number in range(6) for step in (Pause(_IDLE_S - TICK_S), Text(f" {number}"))]
-    async with lab.open(Script.of(Accept(), *words, Finish()), first_token_s=_FIRST_TOKEN_S, idle_s=_IDLE_S) as bench:
+    words = [step for number in range(6) for step in (Pause(IDLE_S - TICK_S), Text(f" {number}"))]
+    async with lab.open(Script.of(Accept(), *words, Finish()), first_token_s=FIRST_TOKEN_S, idle_s=IDLE_S) as bench:
         reading = await bench.read()
         actual = f"it gave {reading.last.what if reading.last else 'nothing'}"
         lab.expect("TMO-02", reading.end is not None, "a slow engine to be waited for", actual)
@@ -59,19 +57,19 @@ async def a_slow_consumer_is_not_a_slow_engine(lab: Lab) -> None:
     """Let the consumer take longer than the idle bound between two frames."""
 
     async def dawdle(_frame: object) -> None:
-        await trio.sleep(3 * _IDLE_S)
+        await trio.sleep(3 * IDLE_S)
 
     steps = (Accept(), Text("One"), Pause(STEP_S), Text(" two"), Pause(STEP_S), Text(" three"), Stall())
-    async with lab.open(Script.of(*steps), first_token_s=_FIRST_TOKEN_S, idle_s=_IDLE_S) as bench:
+    async with lab.open(Script.of(*steps), first_token_s=FIRST_TOKEN_S, idle_s=IDLE_S) as bench:
         reading = await bench.read(plan=Plan(at_frame=dawdle))
         lab.expect("TMO-02", reading.text == "One two three", "all that the engine said", f"{reading.text!r}")
 
 
 async def a_submit_is_made_once(fault: Fault, lab: Lab) -> None:
     """Let the engine fail in a way that could be tried again; that is the service's decision."""
-    async with lab.open(fault.script) as bench:
+    async with lab.open(fault.script, first_token_s=FIRST_TOKEN_S, idle_s=IDLE_S) as bench:
         before = bench.facts.submitted
-        await bench.read()
+        await bench.provoke(fault)
         count = bench.facts.submitted - before
         lab.expect("TMO-04", count <= 1, "one request to the engine for one submit", f"{count} of them")
 
@@ -104,7 +102,7 @@ CHECKS = (
         id="TMO-01",
         title="silence ends at its bound, not before and not after",
         group=Group.TIMEOUTS,
-        requirements=("ADAPT-3005",),
+        requirements=("ADAPT-3005", "HTU-1005", "HTU-1005a"),
         scenes=(_SILENCE,),
         causes=("keep-alives count as progress", "one timeout for everything"),
     ),
@@ -112,7 +110,10 @@ CHECKS = (
         id="TMO-02",
         title="the idle clock starts again with each token, and counts the engine's time only",
         group=Group.TIMEOUTS,
-        requirements=("HTU-1005",),
+        requirements=(
+            "HTU-1005b",
+            "HTU-1005c",
+        ),
         scenes=(_SLOW, _DAWDLING),
         causes=("the bound is put around the whole stream", "the time in which the consumer is busy is counted"),
     ),

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, cast, final
 
 from adapter_api import ERROR_KINDS, AdapterContext, PoolId, ReplicaId, Secret, load_factory
 from conformance.engines import script as s
 from conformance.subject import Fault, Rig
+from conformance.wire_faults import ANY, fault_of
+from specs import ErrorPhase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
+    from adapter_api import AdapterFactory
     from conformance.subject import Situation
     from specs import Specification
 
@@ -39,6 +43,10 @@ class MockSubject:
         """Return every kind of the taxonomy, before and after the first token."""
         return tuple(_faults(spec))
 
+    @cached_property
+    def _factory(self) -> AdapterFactory:
+        return load_factory(self.engine)
+
     @asynccontextmanager
     async def open(self, situation: Situation) -> AsyncIterator[Rig]:
         """Open the mock; it needs no engine of its own."""
@@ -48,7 +56,7 @@ class MockSubject:
             random=situation.random,
             redact=situation.canaries.mask,
         )
-        async with load_factory("mock").open(_settings(situation), context) as adapter:
+        async with self._factory.open(_settings(situation), context) as adapter:
             mock = cast("_Mock", adapter)
             yield Rig(
                 adapter=adapter,
@@ -146,7 +154,7 @@ def _translated(step: s.Step, usage: Mapping[str, object]) -> Iterator[dict[str,
         case s.Loading() | s.Overload():
             yield {"do": "error", "kind": "PoolUnavailable", "message": "completion: no room"}
         case s.Answer() | s.Malformed():
-            yield {"do": "error", "kind": "Adapter", "message": f"completion: not the protocol: {step!r}"}
+            yield {"do": "error", "kind": "Adapter", "message": "completion: not the protocol"}
         case _:
             pass
 
@@ -156,6 +164,9 @@ def _words(status: int, message: str) -> str:
 
 
 def _faults(spec: Specification) -> Iterator[Fault]:
+    for shared in spec.engine_errors(ANY):
+        if shared.phase is ErrorPhase.TRANSPORT:
+            yield fault_of(shared)
     for row in spec.worker_errors.values():
         failure = s.Fail(0, row.kind, "the words of the engine", in_stream=True)
         for when, steps in (("first", ()), ("after-a-token", (s.Accept(), s.Text("One")))):
