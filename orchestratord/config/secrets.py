@@ -63,6 +63,7 @@ def hidden_values(value: object) -> Iterator[str]:
     """Find every credential in settings: each `Secret`, and what a URL carries before its host or in its query."""
     if isinstance(value, Secret):
         yield value.reveal()
+        yield from hidden_values(value.reveal())  # a secret may be a URL: the password alone is one too
     elif isinstance(value, dict):
         for item in value.values():
             yield from hidden_values(item)

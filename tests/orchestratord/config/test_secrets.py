@@ -94,6 +94,12 @@ def test_what_a_url_carries_counts_as_a_credential() -> None:
     assert "p%40ss" not in repr(config)
 
 
+@pytest.mark.req("HTU-1004")
+def test_the_password_inside_a_secret_address_counts_too() -> None:
+    config = configured({"pools": [replica(api_key=Secret("http://u:pass@proxy:1"))]})
+    assert set(config.secret_values()) == {"http://u:pass@proxy:1", "u:pass", "pass"}
+
+
 @pytest.mark.req("AUTH-1001")
 def test_the_token_comes_from_the_variable_before_the_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from-file\n")
