@@ -62,6 +62,7 @@ class Config:
         """Every credential in the configuration, in plain, for the redactor and for nobody else."""
         found = [] if self.auth.token is None else [self.auth.token.reveal()]
         for pool in self.pools:
+            found += hidden_values(pool.answers_to())
             for replica in pool.replicas:
                 found += hidden_values(replica.settings)
         return tuple(dict.fromkeys(value for value in found if value))

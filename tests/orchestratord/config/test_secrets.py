@@ -5,7 +5,7 @@ import pytest
 from adapter_api import JsonValue, Secret
 from orchestratord.config import ConfigError
 from orchestratord.config.settings import resolve_settings
-from tests.orchestratord.config.support import configured, refused, refused_file, replica
+from tests.orchestratord.config.support import configured, pool, refused, refused_file, replica
 
 CANARY = "c4n4ry-Zx9"
 
@@ -98,6 +98,12 @@ def test_what_a_url_carries_counts_as_a_credential() -> None:
 def test_the_password_inside_a_secret_address_counts_too() -> None:
     config = configured({"pools": [replica(api_key=Secret("http://u:pass@proxy:1"))]})
     assert set(config.secret_values()) == {"http://u:pass@proxy:1", "u:pass", "pass"}
+
+
+@pytest.mark.req("HTU-1004")
+def test_the_password_inside_a_model_reference_counts_too() -> None:
+    config = configured({"pools": [pool(model_ref="https://u:pass@hub/m.gguf")]})
+    assert set(config.secret_values()) == {"u:pass", "pass"}
 
 
 @pytest.mark.req("AUTH-1001")
