@@ -7,9 +7,10 @@
     idle         an event    the next one        DecodeTimeout
     total        sending     the end             DeadlineUnmet, not retriable
 
-Headers and first token share one allowance. An event at the very tick of its deadline is late; comments are not
-progress. Allowances are spent only while we wait for the engine, never by a slow consumer; `total` is the caller's own
-time and runs always. One wait is one cancel scope, however many events it brings.
+Headers and first token share one allowance; a caller that can tell tokens from other events keeps it running past
+those (`no_token_yet`). An event at the very tick of its deadline is late; comments are not progress. Allowances are
+spent only while we wait for the engine, never by a slow consumer; `total` is the caller's own time and runs always. One
+wait is one cancel scope, however many events it brings.
 
 No retries: only the caller knows whether a token was delivered.
 

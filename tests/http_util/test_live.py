@@ -12,6 +12,7 @@ import trio
 
 from adapter_api import (
     AdapterError,
+    DecodeTimeout,
     End,
     Failed,
     FinishReason,
@@ -23,6 +24,7 @@ from adapter_api import (
     Token,
     WorkerReset,
 )
+from http_util._live_stream import LiveStream
 from http_util.calls import fetch
 from http_util.client import ClientSettings, open_client
 from http_util.live import LiveStreams
@@ -231,6 +233,49 @@ class TestStreams:
 async def nothing() -> list[TokenEvent]:
     await trio.lowlevel.checkpoint()
     return [STARTED, End(tokens_out=0, decode_time_ms=0)]
+
+
+class TestFirstToken:
+    """Events that are no tokens do not end the wait for the first one, and do not shorten it either."""
+
+    @pytest.mark.parametrize("ticks", [-1, 0, 1])
+    async def test_its_allowance_runs_on(self, ticks: int, autojump_clock: MockClock) -> None:
+        late = 0.5 + ticks * 2.0**-10
+        reading = events("metrics")
+        serve = paced((1, HEAD), (1, reading), (1.5, reading), (late, events("a", "end") + LAST_CHUNK))
+        async with bench(serve) as it:
+            source = it.source(first_token_s=4, idle_s=1)
+            async with it.live.stream(ONE, source, decode, opening=(STARTED,)) as stream:
+                if ticks < 0:
+                    assert len(await all_of(stream)) == 5
+                    return
+                with pytest.raises(DecodeTimeout, match="no first token within 4 s"):
+                    await all_of(stream)
+                assert trio.current_time() == 4
+
+    async def test_after_it_the_gaps_are_bounded(self, autojump_clock: MockClock) -> None:
+        async with bench(paced((3, HEAD + events("metrics", "a")), (1, events("end")))) as it:
+            source = it.source(first_token_s=4, idle_s=1)
+            async with it.live.stream(ONE, source, decode, opening=(STARTED,)) as stream:
+                with pytest.raises(DecodeTimeout, match="silent for 1 s"):
+                    await all_of(stream)
+
+    async def test_a_slow_consumer_does_not_spend_it(self, autojump_clock: MockClock) -> None:
+        async with bench(paced((1, HEAD + events("metrics")), (1, events("metrics")), (1, events("a", "end")))) as it:
+            source = it.source(first_token_s=4, idle_s=1)
+            async with it.live.stream(ONE, source, decode, opening=(STARTED,)) as stream:
+                async for _ in stream:
+                    await trio.sleep(100)
+
+
+async def test_at_hand_is_what_can_be_had_without_waiting() -> None:
+    async with bench(answering([HEAD + events("a", "b", "end") + LAST_CHUNK])) as it, it.stream() as stream:
+        assert isinstance(stream, LiveStream)
+        assert stream.at_hand == 1
+        assert [await anext(stream), await anext(stream)] == [STARTED, Token("a", 0)]
+        assert stream.at_hand == 2
+        await it.live.cancel(ONE)
+        assert stream.at_hand == 1
 
 
 class HeldStream(WatchedStream):
