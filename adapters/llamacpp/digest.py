@@ -54,7 +54,7 @@ class ModelDigest:
     async def advance(self, path: str | None, budget_bytes: int) -> None:
         """Read on in the model file, at most so many bytes, from the start if it has changed.
 
-        Does nothing while another task is at it. Cancelled: stops within a chunk, and the next call reads on from there.
+        Does nothing while another task is at it. Cancelled: stops within a chunk; the next call reads on from there.
         """
         if not self._may_read or path is None or self._is_busy or _ONE_OF_SEVERAL.search(path):
             return

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 RANDOM_SEED = 2**32 - 1
 """The engine keeps 32 bits of a seed, and takes this one for a wish to draw its own."""
 
-PING_S = 1
-"""How often the engine writes a comment while it has nothing to say, in seconds."""
-
 FINISH_REASONS = {"eos": FinishReason.STOP, "word": FinishReason.STOP, "limit": FinishReason.LENGTH}
 
 
@@ -38,8 +35,9 @@ def completion(request: TaskRequest, prompt: str, seed: int) -> dict[str, JsonVa
     body: dict[str, JsonValue | None] = {
         "prompt": prompt,
         "stream": True,
-        "return_progress": True,  # a frame a batch: the engine notices a closed connection only when it writes one
-        "sse_ping_interval": PING_S,
+        # While it reads the prompt the engine notices a closed connection only when it has something to write: without
+        # a frame for each batch, a cancelled prefill runs to its end (measured: 13 s against 1 s).
+        "return_progress": True,
         "n_predict": request.max_tokens,
         "seed": engine_seed(seed),
         "cache_prompt": may_reuse,
@@ -190,7 +188,7 @@ class Reading:
             progress = frame.prompt_progress
             yield self._started(frame.tokens_evaluated, None if progress is None else progress.cache > 0)
         if frame.prompt_progress is not None:
-            yield _reading(frame.prompt_progress)
+            yield _progress(frame.prompt_progress)
         if frame.content:
             yield Token(frame.content, so_far.tokens)
         if frame.stop:
@@ -198,7 +196,7 @@ class Reading:
             yield _end(frame, so_far)
 
 
-def _reading(progress: _PromptProgress) -> Metrics:
+def _progress(progress: _PromptProgress) -> Metrics:
     return Metrics({"prompt_tokens_read": progress.processed, "prompt_tokens_total": progress.total})
 
 

@@ -58,7 +58,7 @@ class Generation:
         self._text: list[str] = []
         self._work = trio.CancelScope()
         self._doom: Fail | None = None
-        self._last_sent = 0.0
+        self._last_sent = self._prefill_ends_at = 0.0
         self._is_streaming = trio.Event()
         self.is_finished = False
 
@@ -71,7 +71,7 @@ class Generation:
             if self._doom is not None:
                 await self._report(self._doom)
         finally:
-            self._let_go(self._server.settings.release_s if self._exchange.gone.is_set() else 0.0)
+            self._let_go(self._notices_after_s() if self._exchange.gone.is_set() else 0.0)
 
     def doom(self, failure: Fail) -> None:
         """Break off and report `failure`."""
@@ -84,8 +84,9 @@ class Generation:
         await self._exchange.start(200, "text/event-stream", replies.STREAMS)
         self._last_sent = trio.current_time()
         self._is_streaming.set()
+        self._prefill_ends_at = trio.current_time() + self._server.settings.prefill_s
         await self._report_progress(is_done=False)
-        await trio.sleep(self._server.settings.prefill_s)
+        await trio.sleep_until(self._prefill_ends_at)
         await self._report_progress(is_done=True)
 
     async def text(self, step: Text) -> None:
@@ -206,6 +207,12 @@ class Generation:
 
     def _let_go(self, after_s: float) -> None:
         self._server.slots.give_back(self._held(), self, after_s=after_s)
+
+    def _notices_after_s(self) -> float:
+        """How long after its client left the engine lets go: it notices only when it has something to write."""
+        reports = self._request.given.get("return_progress")
+        prefill_left_s = 0.0 if reports else self._prefill_ends_at - trio.current_time()
+        return max(self._server.settings.release_s, prefill_left_s)
 
     def _word(self, number: int) -> str:
         given = self._request.given

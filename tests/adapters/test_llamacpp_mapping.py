@@ -161,4 +161,3 @@ def test_the_engine_is_asked_to_write_while_it_reads_a_prompt() -> None:
     """It notices a closed connection only when it writes; a prefill that is cancelled would run to its end."""
     body = mapping.completion(request("long"), "long", 1)
     assert body["return_progress"] is True
-    assert body["sse_ping_interval"] == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -22,7 +22,7 @@ from adapter_api import (
     Started,
     Token,
     WorkerAdapter,
-    WorkerReset,
+    WorkerError,
     Workload,
     load_factory,
 )
@@ -55,17 +55,17 @@ async def open_adapter(server: RealServer, **settings: object) -> AsyncIterator[
         yield adapter
 
 
-async def ask(server: RealServer, method: str, path: str, body: object = None) -> Any:
+async def ask(server: RealServer, method: str, path: str, body: object = None) -> httpx.Response:
     """Ask the engine behind the adapter's back."""
     async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
-        return (await client.request(method, path, json=body)).json()
+        return await client.request(method, path, json=body)
 
 
 async def wait_busy(server: RealServer, count: int) -> None:
     """Ask the engine until it has so many busy slots; there is no way to be told."""
     with trio.fail_after(FREED_WITHIN_S):
         for _ in itertools.count():
-            slots = await ask(server, "GET", "/slots")
+            slots = (await ask(server, "GET", "/slots")).json()
             if sum(slot["is_processing"] for slot in slots) == count:
                 return
             await trio.sleep(ASK_EVERY_S)
@@ -79,9 +79,9 @@ async def test_a_stream_has_the_engines_counts(server: RealServer) -> None:
     started, end = outcome.events[0], outcome.events[-1]
     assert isinstance(started, Started)
     assert isinstance(end, End)
-    assert (started.seed, started.tokens_in) == (7, len(reply["tokens"]))
+    assert (started.seed, started.tokens_in) == (7, len(reply.json()["tokens"]))
     assert (end.tokens_out, end.finish_reason, end.tokens_in) == (24, FinishReason.LENGTH, started.tokens_in)
-    assert 0 < len(outcome.events) - 2 <= 24
+    assert 0 < outcome.kinds.count("token") <= 24
     assert end.decode_time_ms > 0
 
 
@@ -133,7 +133,7 @@ async def test_the_reports_are_the_servers_own(server: RealServer) -> None:
         assert capabilities.engine_version == await adapter.engine_version() != ""
         assert (capabilities.ctx_max, capabilities.concurrency) == (2048, 2)
         assert capabilities.workloads == {Workload.COMPLETION}
-        path = trio.Path((await ask(server, "GET", "/props"))["model_path"])
+        path = trio.Path((await ask(server, "GET", "/props")).json()["model_path"])
         assert capabilities.model_digest == f"sha256:{hashlib.sha256(await path.read_bytes()).hexdigest()}"
         assert capabilities.model == path.name
 
@@ -149,7 +149,10 @@ async def test_a_cancel_frees_the_slot(server: RealServer, phase: str, way: str)
         async with adapter.submit(task) as events:
             await wait_busy(server, 1)
             if phase == "stream":
-                kinds += [(await anext(events)).kind for _ in range(5)]
+                async for event in events:
+                    kinds.append(event.kind)
+                    if event.kind == "token":
+                        break
             if way == "by id":
                 await adapter.cancel(task.task_id)
                 kinds += [event.kind async for event in events]
@@ -210,6 +213,17 @@ async def test_embeddings_and_rerank_where_they_are_on() -> None:
             assert len(end.result) == 2
 
 
+async def kill_mid_stream(adapter: WorkerAdapter, server: RealServer) -> WorkerError:
+    try:
+        async with adapter.submit(request("Once", **ENDLESS)) as events:
+            async for event in events:
+                if isinstance(event, Token):
+                    server.kill()
+    except WorkerError as error:
+        return error
+    pytest.fail("the stream of a killed engine ended well")
+
+
 @pytest.mark.req("ADAPT-3002", "OC-ADAPT-5001")
 async def test_a_server_loads_works_and_dies() -> None:
     with start_server(n_parallel=1) as server:
@@ -223,12 +237,8 @@ async def test_a_server_loads_works_and_dies() -> None:
                         break
                     await trio.sleep(0.02)
             assert [kind for kind, _ in itertools.groupby(details)] == ["away", "loading", "ready"]
-            with pytest.raises(WorkerReset) as caught:
-                async with adapter.submit(request("Once", **ENDLESS)) as events:
-                    async for event in events:
-                        if isinstance(event, Token):
-                            server.kill()
-            assert caught.value.retriable
+            error = await kill_mid_stream(adapter, server)
+            assert (error.kind, error.retriable) == ("WorkerReset", True)
             after = (await read(adapter, request("Once"))).error
             assert after is not None
             assert after.kind == "PoolUnavailable"

@@ -152,7 +152,6 @@ async def test_the_request_is_forwarded_exactly() -> None:
             "prompt": "Say",
             "stream": True,
             "return_progress": True,
-            "sse_ping_interval": 1,
             "n_predict": 9,
             "seed": 7,
             "cache_prompt": True,
@@ -173,7 +172,7 @@ async def test_the_request_is_forwarded_exactly() -> None:
 async def test_what_was_not_asked_for_is_left_to_the_engine() -> None:
     async with open_rig(WORDS) as rig:
         await read(rig.adapter, request("Say", seed=7))
-        ours = {"prompt", "stream", "return_progress", "sse_ping_interval", "n_predict", "seed", "cache_prompt"}
+        ours = {"prompt", "stream", "return_progress", "n_predict", "seed", "cache_prompt"}
         assert sent(rig).keys() == ours
 
 
@@ -204,6 +203,24 @@ async def test_a_chat_goes_through_the_models_template() -> None:
         prompt = "<|im_start|>system\nbe nice<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
         assert sent(rig)["prompt"] == prompt
         assert outcome.text == " one two three"
+
+
+@pytest.mark.req("HTU-1005")
+async def test_a_long_prefill_is_not_silence(autojump_clock: MockClock) -> None:
+    timeouts = {"first_token_ms": 20_000, "idle_ms": 1_000}
+    async with open_rig(engine=LlamaSettings(prefill_s=15), timeouts=timeouts) as rig:
+        outcome = await read(rig.adapter, request(max_tokens=2))
+    assert outcome.kinds == ["started", "token", "token", "end"]
+
+
+async def test_a_prompt_that_was_seen_is_told_warm() -> None:
+    async with open_rig() as rig:
+        warmths = []
+        for reuse in (True, True, False):
+            started = (await read(rig.adapter, request("a b c", reuse_kv=reuse, max_tokens=1))).events[0]
+            assert isinstance(started, Started)
+            warmths.append(started.kv_warmth)
+    assert warmths == [False, True, False]
 
 
 async def test_embeddings_are_one_vector_for_each_input() -> None:

