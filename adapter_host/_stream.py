@@ -11,7 +11,7 @@ Implements: AH-1004, AH-1005, ADAPT-3002, ADAPT-3010.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Protocol, final, runtime_checkable
 
 from adapter_api import (
     End,
@@ -35,6 +35,15 @@ if TYPE_CHECKING:
     Redact = Callable[[str], str]
 
 
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """What an adapter's iterator may offer beyond the contract: how many events it gives without waiting."""
+
+    @property
+    def at_hand(self) -> int:
+        """How many events have left the engine and not the adapter."""
+
+
 @final
 class HostedStream:
     """An iterator over the events of one submit; it ends after `End`, a failure is raised.
@@ -48,6 +57,7 @@ class HostedStream:
         self.order = FrameOrder()
         self.ended: End | None = None
         self._events = events
+        self._reads_ahead = events if isinstance(events, ReadsAhead) else None
         self._redact = redact
         self._on_event = on_event
         self._sealed = False
@@ -57,6 +67,11 @@ class HostedStream:
 
     def __aiter__(self) -> HostedStream:
         return self
+
+    @property
+    def at_hand(self) -> int:
+        """How many events have left the engine and wait in the adapter; 0 if it does not tell."""
+        return 0 if self._reads_ahead is None else self._reads_ahead.at_hand
 
     async def __anext__(self) -> TokenEvent:
         if self.order.is_done:

@@ -115,7 +115,7 @@ class Runner:
             if task.first_token_at is None:
                 self._first_token(task, pool)
             task.publish_token(event.t)
-            if log.lag >= log.ahead:
+            if not events.at_hand and log.lag >= log.ahead:  # slows the engine down, not what has left it already
                 await log.wait_room()
 
     def _first_token(self, task: Task, pool: Pool) -> None:
