@@ -1,14 +1,15 @@
 """One request out and its answer's head back, with every failure already a `WorkerError`.
 
-What `calls.py` and `stream.py` share: the body as JSON, the bounded reading of bodies, the rule against compressed
+What `calls.py` and `stream.py` share: building a request, the bounded reading of bodies, the rule against compressed
 ones, closing. Deadlines are scopes of the caller; only connecting has its bound in the transport.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import httpx
@@ -18,6 +19,7 @@ import trio
 from adapter_api import AdapterError, InternalError, WorkerError
 
 from ._failures import worker_error
+from ._sockets import CLOSE_S
 from .sse import Decoder
 from .status import EngineReply, error_in
 from .transport import body_of
@@ -28,12 +30,35 @@ if TYPE_CHECKING:
     from .transport import Body
 
 Classify = Callable[[EngineReply], WorkerError]
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 EVENT_STREAM = "text/event-stream"
-JSON_HEADERS = {"content-type": "application/json"}
 ERROR_BODY_BYTES = 65_536
 ERROR_BODY_S = 5.0
-CLOSE_S = 1.0
-"""The longest that the orderly part of closing may take; the socket itself is closed before it."""
+_JSON_HEADERS = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestParts:
+    """What a request carries; `json` None means no body."""
+
+    json: object | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    extensions: dict[str, object] = field(default_factory=dict)
+
+
+def build(
+    client: httpx.AsyncClient, method: str, path: str, parts: RequestParts, timeout: httpx.Timeout, phase: str
+) -> httpx.Request:
+    """Return a request; raise `InternalError` for what cannot be written down, without quoting it."""
+    try:
+        content = None if parts.json is None else msgspec.json.encode(parts.json)
+        headers = {**parts.headers, **({} if content is None else _JSON_HEADERS)}
+        return client.build_request(
+            method, path, content=content, headers=headers, timeout=timeout, extensions=parts.extensions
+        )
+    except (TypeError, ValueError, msgspec.MsgspecError, httpx.InvalidURL):
+        pass  # not chained: the exception holds text that a person wrote
+    raise InternalError(f"{phase}: the request cannot be written down")
 
 
 async def send(client: httpx.AsyncClient, request: httpx.Request, phase: str) -> httpx.Response:
@@ -112,15 +137,6 @@ def refuse_compressed(response: httpx.Response, phase: str) -> None:
     """Raise `AdapterError` for a body that would have to be unpacked: none was asked for, and its size has no bound."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise AdapterError(f"{phase}: the engine sent a compressed body that was not asked for")
-
-
-def to_json(value: object, phase: str) -> bytes:
-    """Return `value` as JSON; raise `InternalError` for what has no such form, without quoting it."""
-    try:
-        return msgspec.json.encode(value)
-    except (TypeError, ValueError, msgspec.MsgspecError):
-        pass  # not chained: the exception holds text that a person wrote
-    raise InternalError(f"{phase}: the request cannot be written as JSON")
 
 
 @asynccontextmanager

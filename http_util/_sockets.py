@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import ssl
 
 CLOSE_S = 1.0
+"""The longest that the orderly part of closing may take; sockets are closed before it."""
 Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
 """`dial(host, port)` opens a byte stream in place of a TCP connection."""
 
@@ -111,8 +112,6 @@ def _sever_half(half: trio.abc.AsyncResource) -> bool:
 async def close(stream: trio.abc.Stream) -> None:
     """Close `stream` at once; waits only where the stream cannot be closed otherwise, and then not for the peer."""
     if not sever(stream):
-        with trio.CancelScope(
-            shield=True
-        ) as scope:  # cancelled from the start: closing is forceful and returns at once
-            scope.cancel()
+        with trio.CancelScope(shield=True) as scope:
+            scope.cancel()  # from the start: such a closing is forceful and does not wait for the peer
             await stream.aclose()

@@ -46,6 +46,7 @@ async def fetch(
     classify: Classify,
     phase: str,
     json: object | None = None,
+    headers: Mapping[str, str] = _exchange.NO_HEADERS,
     retry: RetryPolicy | None = None,
     max_body_bytes: int = 1_048_576,
 ) -> Reply:
@@ -54,9 +55,9 @@ async def fetch(
     `bounds_s` bounds the whole: past it the error of the last try is raised, or `DeadlineUnmet` if no try had ended.
     `random()` in [0, 1) draws the pauses between tries. Cancelled leaves no connection behind.
     """
-    content, headers = (None, {}) if json is None else (_exchange.to_json(json, phase), _exchange.JSON_HEADERS)
     limits = httpx.Timeout(None, connect=client.timeout.connect, pool=client.timeout.pool)
-    request = client.build_request(method, path, content=content, headers=headers, timeout=limits)
+    parts = _exchange.RequestParts(json=json, headers=headers)
+    request = _exchange.build(client, method, path, parts, limits, phase)
     tries = retry.attempts if retry is not None and method.upper() in _IDEMPOTENT else 1
     error: WorkerError | None = None
     with trio.move_on_after(bounds_s) as bound:

@@ -18,15 +18,13 @@ from typing import TYPE_CHECKING
 import httpx
 import trio
 
+from ._sockets import CLOSE_S
 from .transport import Tls, TrioTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from .transport import Dial
-
-CLOSE_S = 1.0
-"""The longest that closing every connection may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

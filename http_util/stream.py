@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
 import httpx
@@ -31,6 +30,7 @@ from adapter_api import AdapterError, DeadlineUnmet, DecodeTimeout, InternalErro
 
 from . import _exchange
 from ._failures import worker_error
+from ._sockets import CLOSE_S
 from .sse import Decoder, EventTooLarge
 from .transport import ONLY_HTTP1
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 DRAIN_S = 0.05
 """How long the end of the body may lag behind the engine's end marker before the connection is given up."""
 _DRAIN_READS = 16
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ async def open_events(
     json: object,
     bounds: StreamBounds,
     classify: Classify,
-    headers: Mapping[str, str] = _NO_HEADERS,
+    headers: Mapping[str, str] = _exchange.NO_HEADERS,
     phase: str = "completion",
 ) -> AsyncIterator[EventStream]:
     """POST `json` and yield the events of the answer; raise `WorkerError` for every other kind of answer.
@@ -75,14 +74,11 @@ async def open_events(
     Leaving the block closes the engine's connection at once unless the body has come to its end. Cancelled, while
     entering or inside, leaves no connection behind.
     """
-    request = client.build_request(
-        "POST",
-        path,
-        content=_exchange.to_json(json, phase),
-        headers={**_exchange.JSON_HEADERS, "accept": _exchange.EVENT_STREAM, **headers},
-        timeout=httpx.Timeout(None, connect=bounds.connect_s, pool=bounds.connect_s),
-        extensions={ONLY_HTTP1: True},
+    parts = _exchange.RequestParts(
+        json=json, headers={"accept": _exchange.EVENT_STREAM, **headers}, extensions={ONLY_HTTP1: True}
     )
+    limits = httpx.Timeout(None, connect=bounds.connect_s, pool=bounds.connect_s)
+    request = _exchange.build(client, "POST", path, parts, limits, phase)
     allowances = _Allowances(bounds, trio.current_time())
     response = await _establish(client, request, allowances, phase)
     async with _exchange.closing(response) as body:
@@ -176,7 +172,7 @@ class EventStream:
     async def aclose(self) -> None:
         """Close as `close_nowait` does, then wait, for at most a second, until it is done."""
         self.close_nowait()
-        with trio.move_on_after(_exchange.CLOSE_S, shield=True):
+        with trio.move_on_after(CLOSE_S, shield=True):
             await self._body.aclose()
 
     async def _next_events(self) -> list[ServerEvent]:

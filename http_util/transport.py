@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 ONLY_HTTP1 = "http_util.only_http1"
 """Request extension: the answer must be such that closing it closes the connection."""
-CLOSE_S = 1.0
 _BODY = "http_util.body"
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
@@ -157,7 +156,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
                 await connection.exchange(payload, parser)
         except BaseException:
             self.pool.drop(connection)
-            with trio.move_on_after(CLOSE_S, shield=True):
+            with trio.move_on_after(_sockets.CLOSE_S, shield=True):
                 await connection.aclose()
             raise
         return parser

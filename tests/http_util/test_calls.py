@@ -40,11 +40,12 @@ async def client_of(
 class TestOneTry:
     async def test_the_answer(self) -> None:
         async with client_of(answering([response(b"{}", status=201, x_version="b1")])) as (client, fake):
-            reply = await ask(client, "POST", "/x?y=1", json={"a": [1]})
+            reply = await ask(client, "POST", "/x?y=1", json={"a": [1]}, headers={"x-id": "7"})
 
             assert (reply.status, reply.body, reply.headers["x-version"]) == (201, b"{}", "b1")
             assert (fake.seen[0].target, fake.seen[0].body) == ("/x?y=1", b'{"a":[1]}')
             assert fake.seen[0].headers["content-type"] == "application/json"
+            assert fake.seen[0].headers["x-id"] == "7"
 
     async def test_any_other_status_is_classified(self) -> None:
         async with client_of(answering([BUSY], [response(b"", status=302)])) as (client, fake):

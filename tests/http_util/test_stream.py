@@ -265,6 +265,14 @@ class TestErrors:
                     pass
             assert caught.value.__context__ is None
 
+    @pytest.mark.parametrize("headers", [{"x-id": "caf\u00e9 secret"}, {"x-id": "a\r\nsecret: b"}])
+    async def test_a_header_that_cannot_be_written_is_not_quoted(self, headers: dict[str, str]) -> None:
+        async with open_client(ClientSettings(base_url=BASE)) as client:
+            with pytest.raises(WorkerError, match="cannot be written") as caught:
+                async with open_events(client, "/x", json={}, headers=headers, bounds=BOUNDS, classify=plain_classify):
+                    pass
+            assert "secret" not in caught.value.message
+
 
 class TestClosing:
     """What becomes of the connection."""
