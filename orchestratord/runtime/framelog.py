@@ -2,7 +2,8 @@
 
 Every frame is encoded once and kept whole until the task is forgotten, so a reader may come late or come back. The
 writer waits in `wait_room` while the slowest attached reader is `ahead` frames behind: a slow client slows the engine
-down. A cancel seals the log: what a reader has not taken by then it never sees, it goes on at the terminal frame.
+down. A cancel seals the log: what a reader has not taken by then it never sees, it goes on at the terminal frame, after
+the opening one if it has not had it, for every stream begins with that.
 
 Implements: SSE-1002, SSE-1004, OC-CTRL-2026, OC-CTRL-2012.
 """
@@ -28,7 +29,7 @@ class LogFull(Exception):
 class FrameLog:
     """An append-only list of frames; frame number n (from 1) has the SSE id n."""
 
-    __slots__ = ("_arrival", "_change", "_readers", "_sealed_at", "ahead", "frames", "is_closed", "max_bytes", "size")
+    __slots__ = ("_arrival", "_change", "_readers", "ahead", "frames", "is_closed", "max_bytes", "sealed_at", "size")
 
     def __init__(self, *, ahead: int, max_bytes: int) -> None:
         self.frames: list[bytes] = []
@@ -36,7 +37,7 @@ class FrameLog:
         self.max_bytes = max_bytes
         self.size = 0
         self.is_closed = False
-        self._sealed_at = 0
+        self.sealed_at = 0
         self._readers: dict[Reader, None] = {}
         self._arrival: trio.Event | None = None
         self._change: trio.Event | None = None
@@ -73,9 +74,7 @@ class FrameLog:
 
     def close_canceled(self, terminal: bytes) -> None:
         """Add the terminal frame and let every reader skip to it: what was not taken yet is dropped."""
-        self._sealed_at = len(self.frames)
-        for reader in self._readers:
-            reader.position = self._sealed_at
+        self.sealed_at = len(self.frames)
         self.close(terminal)
         self.changed()
 
@@ -95,7 +94,7 @@ class FrameLog:
 
     def attach(self, after: int, cut_off: Callable[[], None]) -> Reader:
         """Return a reader of the frames after id `after`; `cut_off` closes its connection without waiting."""
-        reader = Reader(self, max(self._sealed_at, min(after, len(self.frames))), cut_off)
+        reader = Reader(self, min(after, len(self.frames)), cut_off)
         self._readers[reader] = None
         return reader
 
@@ -166,6 +165,8 @@ class Reader:
         self._log.detach(self)
 
     def _take(self) -> bytes:
+        if self.position < self._log.sealed_at:
+            return self._skip()
         frames = self._log.frames
         first = self.position
         last = len(frames)
@@ -178,3 +179,9 @@ class Reader:
             end += 1
         self.position = max(end, first + 1)
         return b"".join(frames[first : self.position])
+
+    def _skip(self) -> bytes:
+        log = self._log
+        opening = b"" if self.position else log.frames[0]
+        self.position = len(log.frames)
+        return opening + log.frames[-1]
