@@ -67,6 +67,10 @@ class PoolQueue:
         """Return how many tasks of this priority wait."""
         return len(self._waiting[priority])
 
+    def ahead_of(self, priority: Priority) -> int:
+        """Return how many tasks go before one of this priority that comes now."""
+        return len(self) if priority is Priority.BATCH else len(self._waiting[Priority.INTERACTIVE])
+
     def offer(self, task_id: TaskId, priority: Priority) -> Queued | QueueFull:
         """Take the task in, or say that the queue is full; a dropped task is out when this returns."""
         dropped = None
@@ -76,7 +80,7 @@ class PoolQueue:
                 return QueueFull(self.policy)
             self.remove(dropped)
         self._waiting[priority][task_id] = None
-        return Queued(self._ahead(priority) + len(self._waiting[priority]) - 1, dropped)
+        return Queued(self.ahead_of(priority) - 1, dropped)
 
     def take(self) -> TaskId | None:
         """Remove and return the task whose turn it is, or None."""
@@ -93,13 +97,12 @@ class PoolQueue:
 
     def position(self, task_id: TaskId) -> int | None:
         """Return how many tasks go before this one, or None if it does not wait here. Linear in the queue."""
-        for priority, waiting in self._waiting.items():
+        ahead = 0
+        for waiting in self._waiting.values():
             if task_id in waiting:
-                return self._ahead(priority) + list(waiting).index(task_id)
+                return ahead + list(waiting).index(task_id)
+            ahead += len(waiting)
         return None
-
-    def _ahead(self, priority: Priority) -> int:
-        return 0 if priority is Priority.INTERACTIVE else len(self._waiting[Priority.INTERACTIVE])
 
     def _victim(self, newcomer: Priority) -> TaskId | None:
         batch = self._waiting[Priority.BATCH]
