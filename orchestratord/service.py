@@ -12,6 +12,7 @@ import random
 import uuid
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TextIO, final
 
 import trio
@@ -130,7 +131,8 @@ async def open_service(
             )
             _watch_all(nursery, Prober(host, telemetry), pools.values())
             app = create_app(Services(config, dispatcher, telemetry, redactor.text))
-            yield dispatcher, HttpServer(app, stall_s=config.server.client_stall_timeout_ms / 1000)
+            stall_s = config.server.client_stall_timeout_ms / 1000
+            yield dispatcher, HttpServer(app, stall_s=stall_s, report=partial(_tell_broken, telemetry))
             nursery.cancel_scope.cancel()
 
 
@@ -160,6 +162,19 @@ async def _bind_all(
             )
             adapter = await stack.enter_async_context(factory.open(replica.settings, context))
             host.bind(context.pool_id, context.replica_id, pool.engine, adapter)
+
+
+def _tell_broken(telemetry: Telemetry, error: Exception) -> None:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    telemetry.log.error(
+        "internal",
+        human=f"a connection breaks on an unexpected {type(error).__name__}",
+        actor="orchestratord",
+        action="connection",
+        target="http",
+        detail=str(error),
+    )
 
 
 def _url(listeners: list[trio.SocketListener]) -> str:

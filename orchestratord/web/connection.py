@@ -13,6 +13,13 @@ from typing import Protocol, final
 
 import trio
 
+KEEP_ALIVE_S = 75.0
+"""How long an idle connection is kept, in seconds: longer than the usual proxy keeps its own."""
+LINGER_S = 1.0
+"""How long a client that still sends is listened to after its answer, in seconds: a close would destroy the answer."""
+NEVER = float("inf")
+"""While a request is under way, its own bounds hold and not this connection's."""
+
 
 class Transport(Protocol):
     """What a connection needs of the stream below it."""
@@ -30,16 +37,33 @@ class Transport(Protocol):
         """Close."""
 
 
+class Socket(Protocol):
+    """What a connection asks about its addresses."""
+
+    @property
+    def family(self) -> int:
+        """The address family."""
+
+    def getpeername(self) -> tuple[str, int]:
+        """The client's address."""
+
+    def getsockname(self) -> tuple[str, int]:
+        """Our own."""
+
+
 @final
 class Connection:
-    """One client. `socket` answers Hypercorn's question for the addresses."""
+    """One client."""
 
-    def __init__(self, transport: Transport, socket: object, *, stall_s: float) -> None:
+    def __init__(self, transport: Transport, socket: Socket, *, stall_s: float) -> None:
         self.socket = socket
         self.scope = trio.CancelScope()
         self._transport = transport
         self._stall_s = stall_s
         self._write: trio.CancelScope | None = None
+        self._reading = trio.CancelScope()
+        self._is_idle = False
+        self._receive_until = NEVER
         self._is_closed = False
 
     async def send_all(self, data: bytes) -> None:
@@ -53,9 +77,22 @@ class Connection:
             raise trio.BrokenResourceError("the client does not read")
         self._write = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way; setting it begins or ends the time that an idle connection is kept."""
+        return self._is_idle
+
+    @is_idle.setter
+    def is_idle(self, is_idle: bool) -> None:
+        self._is_idle = is_idle
+        self._receive_until = trio.current_time() + KEEP_ALIVE_S if is_idle else NEVER
+        self._reading.deadline = self._receive_until
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receive what there is."""
-        return await self._transport.receive_some(max_bytes)
+        """Receive what there is; nothing, as at the end, once the connection has been idle for too long."""
+        with trio.CancelScope(deadline=self._receive_until) as self._reading:
+            return await self._transport.receive_some(max_bytes)
+        return b""
 
     async def send_eof(self) -> None:
         """Say that nothing more comes, unless nobody is there to hear it."""
@@ -63,10 +100,10 @@ class Connection:
             with trio.move_on_after(self._stall_s):
                 await self._transport.send_eof()
 
-    async def aclose(self) -> None:
-        """Close, and end whatever still works on this connection's behalf."""
-        self.abort()
-        await trio.lowlevel.checkpoint()
+    def linger(self) -> None:
+        """Receive for a moment more, and then no longer."""
+        self._receive_until = trio.current_time() + LINGER_S
+        self._reading.deadline = self._receive_until
 
     def abort(self) -> None:
         """Close at once, without waiting for a write that is under way, and cancel the connection's tasks."""

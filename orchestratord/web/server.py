@@ -15,21 +15,20 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.logging import Logger
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState, LifespanState
 
 from .connection import Connection
+from .http1 import Driver
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quart_trio import QuartTrio
 
     from orchestratord.config import Address
 
-    from .connection import Transport
+    from .connection import Socket, Transport
 
-KEEP_ALIVE_S = 75
-"""How long an idle connection is kept, in seconds: longer than the usual proxy keeps its own."""
 BACKLOG = 1024
 
 
@@ -47,10 +46,11 @@ class _Silent(Logger):
 
 @final
 class HttpServer:
-    """Serves one application on any number of streams."""
+    """Serves one application on any number of streams; `report` is told what breaks a connection unexpectedly."""
 
-    def __init__(self, app: QuartTrio, *, stall_s: float) -> None:
+    def __init__(self, app: QuartTrio, *, stall_s: float, report: Callable[[Exception], None]) -> None:
         self._app = ASGIWrapper(app)
+        self._report = report
         self._stall_s = stall_s
         self._context = WorkerContext(None)
         self._config = HypercornConfig()
@@ -58,7 +58,6 @@ class HttpServer:
         self._config.errorlog = None
         self._config.logger_class = _Silent
         self._config.include_server_header = False
-        self._config.keep_alive_timeout = KEEP_ALIVE_S
         self._connections: dict[Connection, None] = {}
         self._one_less = trio.Event()
 
@@ -69,15 +68,15 @@ class HttpServer:
         """Accept connections until cancelled; that cancels the connections too."""
         await trio.serve_listeners(self._serve_socket, listeners)
 
-    async def serve_stream(self, transport: Transport, socket: object) -> None:
+    async def serve_stream(self, transport: Transport, socket: Socket) -> None:
         """Serve one connection until it ends. Cancelled closes it at once."""
         connection = Connection(transport, socket, stall_s=self._stall_s)
-        state = ConnectionState(LifespanState({"connection": connection}))
         self._connections[connection] = None
         try:
             with connection.scope:
-                # Hypercorn takes anything with the shape of a stream and a socket.
-                await TCPServer(self._app, self._config, self._context, state, connection)  # type: ignore[arg-type]
+                await Driver(self._app, self._config, self._context, connection).run()
+        except Exception as error:  # noqa: BLE001 - one client's bytes must not end the service for all
+            self._report(error)
         finally:
             del self._connections[connection]
             self._one_less.set()
@@ -89,6 +88,8 @@ class HttpServer:
     async def stop(self, grace_s: float) -> None:
         """End keep-alive, give requests under way `grace_s` seconds, and cut off the rest."""
         await self._context.terminated.set()
+        for connection in [each for each in self._connections if each.is_idle]:
+            connection.abort()
         with trio.move_on_after(grace_s):
             while self._connections:
                 self._one_less = trio.Event()

@@ -89,12 +89,15 @@ class RawClient:
         await trio.aclose_forcefully(self.stream)
 
     async def send(self, method: str, path: str, *, headers: Headers = (), body: bytes | None = None) -> None:
-        """Send one request, its body (if any) with its length."""
+        """Send one request, its body (if any) with its length; a server that stops listening may have answered."""
         length = [] if body is None else [("Content-Length", str(len(body)))]
         await self.send_head(method, path, headers=[*length, *headers])
-        if body:
-            await self.send_event(h11.Data(data=body))
-        await self.send_event(h11.EndOfMessage())
+        try:
+            if body:
+                await self.send_event(h11.Data(data=body))
+            await self.send_event(h11.EndOfMessage())
+        except trio.BrokenResourceError:
+            pass
 
     async def send_head(self, method: str, path: str, *, headers: Headers = ()) -> None:
         """Send the head of a request."""

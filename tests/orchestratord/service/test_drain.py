@@ -50,7 +50,7 @@ async def test_a_drain_takes_nothing_new_and_lets_what_runs_end(autojump_clock: 
             await each.rest()
             assert (each.kinds[-1], "canceled" in each.frames[-1].data) == ("end", False)
         assert events[1].kinds.count("token") == 10
-        assert await returned_at(returned) - began <= 5
+        assert await returned_at(returned) - began < 5
 
 
 @pytest.mark.req("ORCH-3031a", "ORCH-3031b")
@@ -114,7 +114,7 @@ async def test_a_client_that_does_not_read_cannot_hold_the_exit_back(stall_ms: i
 
 
 @pytest.mark.req("ORCH-3031b")
-@pytest.mark.parametrize("requests", [0])
+@pytest.mark.parametrize("requests", [0, 1])
 async def test_an_idle_connection_does_not_delay_the_exit(requests: int, autojump_clock: MockClock) -> None:
     async with open_daemon(configuration(PACE, server=SERVER)) as (service, returned):
         assert service.running is not None
