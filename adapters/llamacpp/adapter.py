@@ -161,7 +161,7 @@ class LlamaCppAdapter:
             prompt = await self._prompt(request)
         try:
             async with open_events(
-                self._server.client,
+                self._server.client_for("completion"),
                 "/completion",
                 json=mapping.completion(request, prompt, seed),
                 bounds=self._bounds(ends_at),
@@ -291,7 +291,11 @@ class LlamaCppFactory:
         """Open an adapter; raise `msgspec.ValidationError`, or `ValueError` for an address that is none."""
         given = _settings.parse(settings)
         async with open_client(_client_settings(given, context)) as client:
-            yield LlamaCppAdapter(Server(client, given, context), given, context)
+            server = Server(client, given, context)
+            try:
+                yield LlamaCppAdapter(server, given, context)
+            finally:
+                server.close()
 
 
 def _client_settings(given: LlamaCppSettings, context: AdapterContext) -> ClientSettings:

@@ -8,7 +8,7 @@ Implements: HTU-1006, ADAPT-3002.
 
 from __future__ import annotations
 
-from adapter_api import AdapterError, InternalError, PoolUnavailable
+from adapter_api import AdapterError, PoolUnavailable
 from http_util.status import ErrorRule
 
 RULES = (
@@ -21,6 +21,4 @@ RULES = (
     # A server that routes to several models: this one is not up yet, or is not known.
     ErrorRule(error=PoolUnavailable, words="model is not loaded", statuses=frozenset({400})),
     ErrorRule(error=AdapterError, words="model '", statuses=frozenset({400})),
-    # Something was thrown, as JSON or as plain text: one more try elsewhere is worth it.
-    ErrorRule(error=InternalError, statuses=frozenset({500}), in_stream=False, retriable=True),
 )

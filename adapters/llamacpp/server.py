@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 import trio
 
-from adapter_api import AdapterError, WorkerError
+from adapter_api import AdapterError, PoolUnavailable, WorkerError
 from http_util.backoff import RetryPolicy
 from http_util.calls import fetch
 from http_util.redaction import Redactor
@@ -52,11 +52,12 @@ class Server:
     """The server that `client` is connected to."""
 
     def __init__(self, client: httpx.AsyncClient, settings: LlamaCppSettings, context: AdapterContext) -> None:
-        self.client = client
+        self._client = client
         self._digest = ModelDigest(settings.model_digest, may_read=is_this_machine(settings.url))
         self.report_s = settings.timeouts.health_ms / 1000
         self._context = context
         self._own_secrets = Redactor(values=[secret.reveal() for secret in settings.secrets])
+        self._is_closed = False
         self.facts: EngineFacts | None = None
         self._asking: trio.Event | None = None
 
@@ -67,7 +68,7 @@ class Server:
         """GET a report and parse it; raise `WorkerError`. Bounded by the time for reports, retries included."""
         phase = path.strip("/")
         reply = await fetch(
-            self.client,
+            self.client_for(phase),
             "GET",
             path,
             bounds_s=self.report_s,
@@ -90,7 +91,7 @@ class Server:
     ) -> T:
         """POST once and parse the answer; raise `WorkerError`."""
         reply = await fetch(
-            self.client,
+            self.client_for(phase),
             "POST",
             path,
             json=body,
@@ -105,6 +106,16 @@ class Server:
     def failure(self, reply: EngineReply) -> WorkerError:
         """Return what a refusal means, with every secret masked that the service or the adapter knows."""
         return classify(reply, rules=RULES, redact=self._redact, now=datetime.now(UTC).timestamp())
+
+    def client_for(self, phase: str) -> httpx.AsyncClient:
+        """Return the client; raise `PoolUnavailable` once the adapter is closed."""
+        if self._is_closed:
+            raise PoolUnavailable(f"{phase}: the adapter is closed", retriable=False)
+        return self._client
+
+    def close(self) -> None:
+        """Make no call any more."""
+        self._is_closed = True
 
     async def learn(self) -> EngineFacts:
         """Ask the server for its facts and remember them; raise `WorkerError`, and then nothing is remembered."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adapter_api import (
     AdapterError,
     Capabilities,
+    Message,
     PoolUnavailable,
     Started,
     WorkerError,
@@ -290,3 +291,18 @@ def test_a_model_is_named_without_its_folder(alias: str, path: str, model: str) 
     )
     assert facts.model == model
     assert "models" not in repr(facts)
+
+
+@pytest.mark.req("ADAPT-3002")
+async def test_an_adapter_that_is_closed_refuses_everything(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        adapter = rig.adapter
+    assert (await adapter.health()).live is False
+    for ask in (adapter.props, adapter.capabilities, adapter.engine_version):
+        with pytest.raises(PoolUnavailable, match="closed"):
+            await ask()
+    for task in (request(), request("", messages=(Message("user", "hi"),)), request(workload=Workload.EMBEDDING)):
+        error = (await read(adapter, task)).error
+        assert isinstance(error, PoolUnavailable)
+        assert not error.retriable
+    assert trio.current_time() == 0
