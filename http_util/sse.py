@@ -13,20 +13,29 @@ Implements: HTU-1003.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 HEARTBEAT = b": keep-alive\n\n"
 _BOM = b"\xef\xbb\xbf"
 _DEFAULT_NAME = "message"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
-    """One event: its data lines joined by LF (raw UTF-8), its name, and its own `id:` line if it had one."""
+class ServerEvent(msgspec.Struct, frozen=True, gc=False):
+    """One event: its data lines joined by LF (raw UTF-8), its name, and its own `id:` line if it had one.
 
-    data: bytes = field(repr=False)
+    A struct rather than a dataclass because one is made for every token.
+    """
+
+    data: bytes
     name: str = _DEFAULT_NAME
     id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"ServerEvent({len(self.data)} bytes, name={self.name!r}, id={self.id!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Show no more than `repr` does; what a struct brings along would show the data."""
+        return [("bytes", len(self.data)), ("name", self.name), ("id", self.id)]
 
 
 class EventTooLarge(ValueError):
