@@ -27,8 +27,9 @@ from orchestratord.runtime.pool import Pool
 from orchestratord.runtime.probe import Prober
 from orchestratord.runtime.run import Runner
 from orchestratord.telemetry import Metrics, Telemetry, open_log
-from orchestratord.web.app import Services, create_app
+from orchestratord.web.app import create_app
 from orchestratord.web.server import HttpServer, listen
+from orchestratord.web.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quart import Response, g, request
@@ -24,24 +23,10 @@ from .auth import OPEN_PATHS, identify
 from .replies import error_response, json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from orchestratord.config import Config
-    from orchestratord.runtime.dispatcher import Dispatcher
-    from orchestratord.telemetry import Telemetry
+    from .services import Services
 
 CORRELATION = "X-Correlation-Id"
 _ACCEPTED_ID = re.compile(r"[\x20-\x7e]{1,128}")
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the routes work with."""
-
-    config: Config
-    dispatcher: Dispatcher
-    telemetry: Telemetry
-    redact: Callable[[str], str]
 
 
 def create_app(services: Services) -> QuartTrio:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from adapter_api import JsonValue
     from orchestratord.runtime.pool import Pool, Replica
 
-    from .app import Services
+    from .services import Services
 
 API_VERSION = "1.0.0"
 

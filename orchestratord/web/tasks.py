@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adapter_api import JsonValue
     from orchestratord.runtime.task import Task
 
-    from .app import Services
+    from .services import Services
 
 SSE_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -63,7 +63,7 @@ def routes(services: Services) -> Blueprint:
             dispatcher,
             task,
             after=_last_event_id(request.headers.get("Last-Event-ID")),
-            cut_off=request.scope["state"]["connection"].abort,
+            cut_off=request.scope["state"]["connection"].cut_off,
             heartbeat_ms=stream_config.heartbeat_ms,
             window_ms=stream_config.microbatch_ms,
         )
