@@ -95,6 +95,7 @@ class Server:
             "POST",
             path,
             json=body,
+            headers=headers,
             bounds_s=bounds_s,
             random=self._context.random,
             classify=self.failure,

@@ -290,3 +290,12 @@ async def test_a_submit_costs_no_call_but_its_own() -> None:
         for _ in range(3):
             await read(rig.adapter, request())
         assert rig.paths()[before:] == ["/completion"] * 3
+
+
+@pytest.mark.req("AH-1003")
+async def test_every_call_of_a_task_carries_its_correlation_id() -> None:
+    chat = {"prompt": "", "messages": (Message("user", "Hi"),)}
+    async with open_rig(WORDS) as rig:
+        await read(rig.adapter, request(**chat, correlation_id="c-2"))  # type: ignore[arg-type]  # any field
+        calls = {seen.path: seen.headers.get("x-correlation-id") for seen in rig.double.facts.requests}
+    assert (calls["/apply-template"], calls["/completion"]) == ("c-2", "c-2")
