@@ -72,7 +72,7 @@ WORKER_CODES: dict[str, Code] = {
     "Adapter": Code.INTERNAL,
     "Internal": Code.INTERNAL,
 }
-"""`WorkerError.kind` -> code; an error that blames the request is `INVALID_PARAMS` instead, an unknown kind is `Internal`."""
+"""`WorkerError.kind` -> code; what blames the request is `INVALID_PARAMS` instead, an unknown kind is `Internal`."""
 INTERNAL_MESSAGE = "internal error; the log has the details under this correlation id"
 
 
