@@ -9,6 +9,8 @@ Implements: SSE-1002, SSE-1003, SSE-1004.
 
 from __future__ import annotations
 
+import struct
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Protocol, final
 
 import trio
@@ -17,6 +19,8 @@ KEEP_ALIVE_S = 75.0
 """How long an idle connection is kept, in seconds: longer than the usual proxy keeps its own."""
 LINGER_S = 1.0
 """How long a client that still sends is listened to after its answer, in seconds: a close would destroy the answer."""
+RESET = struct.pack("ii", 1, 0)
+"""The option that makes a close a reset."""
 NEVER = float("inf")
 """While a request is under way, its own bounds hold and not this connection's."""
 
@@ -50,6 +54,12 @@ class Socket(Protocol):
     def getsockname(self) -> tuple[str, int]:
         """Our own."""
 
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        """Set an option."""
+
+    def close(self) -> None:
+        """Close without waiting; whoever uses the stream above is woken."""
+
 
 @final
 class Connection:
@@ -73,7 +83,7 @@ class Connection:
         with trio.move_on_after(self._stall_s) as self._write:
             await self._transport.send_all(data)
         if self._write.cancelled_caught:
-            self.abort()
+            self.cut_off()
             raise trio.BrokenResourceError("the client does not read")
         self._write = None
 
@@ -104,6 +114,13 @@ class Connection:
         """Receive for a moment more, and then no longer."""
         self._receive_until = trio.current_time() + LINGER_S
         self._reading.deadline = self._receive_until
+
+    def cut_off(self) -> None:
+        """Reset the connection at once: what the system has taken from us and not sent yet is thrown away."""
+        if not self._is_closed:
+            self.socket.setsockopt(SOL_SOCKET, SO_LINGER, RESET)
+            self.socket.close()
+        self.abort()
 
     def abort(self) -> None:
         """Close at once, without waiting for a write that is under way, and cancel the connection's tasks."""

@@ -95,7 +95,7 @@ class HttpServer:
                 self._one_less = trio.Event()
                 await self._one_less.wait()
         for connection in list(self._connections):
-            connection.abort()
+            connection.cut_off()
 
     async def _serve_socket(self, stream: trio.SocketStream) -> None:
         await self.serve_stream(stream, stream.socket)

@@ -48,6 +48,7 @@ class Client(NamedTuple):
     """Where a connection comes from, in the shape of a socket."""
 
     host: str
+    stream: PipeEnd
     family: int = socket.AF_INET
 
     def getpeername(self) -> tuple[str, int]:
@@ -55,6 +56,12 @@ class Client(NamedTuple):
 
     def getsockname(self) -> tuple[str, int]:
         return LOOPBACK, 8080
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        """The only one that is set makes a close a reset, which `close` is."""
+
+    def close(self) -> None:
+        self.stream.reset()
 
 
 class Sent(NamedTuple):
@@ -111,7 +118,7 @@ class Service:
     def connect(self, *, capacity: int = DEFAULT_CAPACITY_BYTES, host: str = LOOPBACK) -> RawClient:
         """Open a connection; with a small `capacity`, a client that does not read is soon felt."""
         ours, theirs = open_pipe(capacity=capacity)
-        self.nursery.start_soon(self._serve, theirs, Client(host))
+        self.nursery.start_soon(self._serve, theirs, Client(host, theirs))
         return RawClient(ours)
 
     async def call(
