@@ -1,15 +1,18 @@
 """The service's log: one JSON object a line, or a pretty form for terminals, always redacted.
 
-Redaction is the last processor before rendering, so nothing can be added after it.
+Redaction comes after everything that adds to a record, and before what shortens it: half a secret is known to nobody.
+A log that cannot be written is not worth a task: whatever cannot be encoded is escaped, and a broken stream is let go.
 
 Implements: OC-CTRL-2041, ORCH-3027, AH-3001, HTU-1004.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from typing import TYPE_CHECKING, TextIO
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO, final
 
 import msgspec
 import structlog
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from orchestratord.config import LogConfig
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+HUMAN_CHARACTERS = 160
 _FIRST = ("ts", "level", "event", "human", "actor", "action", "target")
 
 
@@ -40,11 +44,12 @@ def open_log(
 
     render = structlog.dev.ConsoleRenderer(event_key="event", timestamp_key="ts") if pretty else _json_line
     logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(out),
+        _Sink(out),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
             redacted,
+            _shortened,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[config.level]),
@@ -53,6 +58,32 @@ def open_log(
     return logger
 
 
+@final
+class _Sink:
+    """Where lines go."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError, ValueError):  # a pipe nobody reads, a stream that is closed
+            self._out.write(line + "\n")
+            self._out.flush()
+
+    debug = info = warning = error = critical = log = msg
+
+
+def _shortened(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    human = event.get("human")
+    if isinstance(human, str) and len(human) > HUMAN_CHARACTERS:
+        event["human"] = human[: HUMAN_CHARACTERS - 1] + "…"
+    return event
+
+
 def _json_line(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
     ordered = {name: event[name] for name in _FIRST if name in event}
-    return msgspec.json.encode({**ordered, **event}).decode()
+    record = {**ordered, **event}
+    try:
+        return msgspec.json.encode(record).decode()
+    except (UnicodeEncodeError, TypeError):  # half a surrogate pair, or a value that is not JSON
+        return json.dumps(record, default=repr)

@@ -33,7 +33,6 @@ ACTOR_SERVICE = "orchestratord"
 UNPLACED = "unplaced"
 """The `replica_id` of a task that has no slot yet."""
 UNKNOWN = "unknown"
-HUMAN_CHARACTERS = 160
 
 
 @final
@@ -113,7 +112,7 @@ class Telemetry:
 
     def unexpected(self, order: Order, error: Exception) -> None:
         """Something broke that nobody provided for; only the log gets the details."""
-        fields = {"error_kind": "INTERNAL", "detail": str(error)}
+        fields = {"error_kind": "INTERNAL", "detail": _text_of(error)}
         self._tell("internal", f"meets an unexpected {type(error).__name__}", order, fields, level="error")
 
     def backpressure(self, pool: Pool) -> None:
@@ -179,7 +178,7 @@ class Telemetry:
     ) -> None:
         request = order.request
         known: dict[str, JsonValue] = {
-            "human": human[:HUMAN_CHARACTERS],
+            "human": human,
             "actor": ACTOR_SERVICE,
             "action": event,
             "target": fields.get("pool_id") or order.engine,
@@ -194,6 +193,13 @@ class Telemetry:
         }
         present = {name: value for name, value in known.items() if value is not None}
         {"info": self.log.info, "warning": self.log.warning, "error": self.log.error}[level](event, **present)
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001 - a foreign class; the log of a failure must not fail
+        return f"no text: {type(failure).__name__} in its __str__"
 
 
 def _pool_labels(pool: Pool) -> dict[str, str]:
