@@ -51,7 +51,7 @@ class Runner:
         try:
             await self._run(task, pool)
             task.closed.set()
-            if task.lease is not None and task.state is not TaskState.ENDED:
+            if task.begun and task.state is not TaskState.ENDED:
                 await self._wait_released(task, pool)
         finally:
             task.cancel(CancelReason.SHUTDOWN)
@@ -60,7 +60,6 @@ class Runner:
             self._telemetry.task_over(task, pool)
 
     async def _run(self, task: Task, pool: Pool) -> None:
-        task.scope.deadline = task.deadline_at
         try:
             with task.scope:
                 await self._wait_turn(task, pool)
@@ -68,8 +67,8 @@ class Runner:
                     self._telemetry.task_started(task, pool)
                     await self._answer(task, pool)
         except Exception as error:  # noqa: BLE001 - one bad run must end as one failed task, not as a dead service
-            self._telemetry.unexpected(task.order, error)
             task.fail(ErrorEnvelope(code=Code.INTERNAL, message=INTERNAL_MESSAGE))
+            self._telemetry.unexpected(task.order, error)
         if task.scope.cancelled_caught and not task.state.is_final:
             self._out_of_time(task, pool)
 
@@ -150,7 +149,7 @@ class Runner:
         if task.abandoned_at is not None and task.abandoned_at < task.deadline_at:
             task.cancel(CancelReason.DISCONNECT)
             return
-        phase = "while it waited for a slot" if task.lease is None else "while the engine was answering"
+        phase = "while the engine was answering" if task.begun else "while it waited for a slot"
         message = f"the deadline of {task.order.deadline_ms} ms passed {phase}"
         engine = pool.config.engine
         task.fail(ErrorEnvelope(code=Code.DEADLINE_UNMET, message=message, engine=engine, pool_id=pool.pool_id))

@@ -56,7 +56,8 @@ class Lease:
 class Task:
     """The record of one task, from admission until it is forgotten. Times are seconds on the run's clock.
 
-    `closed` is set when the engine's side of the connection is closed, or was never opened.
+    `closed` is set when the engine's side of the connection is closed, or was never opened. `begun` says whether the
+    engine was asked: a slot can be granted to a task that is stopped in the same moment.
     """
 
     order: Order
@@ -78,6 +79,10 @@ class Task:
     cancel_reason: CancelReason | None = None
     abandoned_at: float | None = None
     has_started_frame: bool = False
+    begun: bool = False
+
+    def __post_init__(self) -> None:
+        self.scope.deadline = self.deadline_at
 
     @property
     def task_id(self) -> TaskId:
@@ -94,6 +99,7 @@ class Task:
         if TaskState.RUNNING not in FOLLOWING[self.state]:
             return False
         self.state = TaskState.RUNNING
+        self.begun = True
         return True
 
     def publish_started(self, queue_position: int, predicted_start_ms: int) -> None:
@@ -121,8 +127,12 @@ class Task:
         self.tokens += 1
 
     def publish(self, event: str, data: Mapping[str, JsonValue]) -> None:
-        """Write a `metrics` or `narration` frame."""
-        self._append(event, data)
+        """Write a `metrics` or `narration` frame, unless the terminal frame is out.
+
+        Whoever was woken to tell of a change may run only after a cancel that came in the same tick.
+        """
+        if not self.log.is_closed:
+            self._append(event, data)
 
     def finish(self, end: End) -> None:
         """Write the `end` frame of a task that the engine has answered in full."""
