@@ -30,7 +30,7 @@ READ_BYTES = 262_144
 _LAST_CHUNK = b"\n\r\n0\r\n\r\n"
 """Not every server closes the connection after it, though it was asked to."""
 _OURS = re.compile(rb'event: token\ndata: \{"t":"(.*?)","i":(\d+)\}\n\n')
-_ENGINES = re.compile(rb'"content":"([^\n]*)","tokens":[^\n]*"stop":false,[^\n]*"tokens_predicted":(\d+)')
+_ENGINES = re.compile(rb'"content":"([^\n]*)","tokens":[^\n]*"stop":false,[^\n]*"tokens_predicted":(\d+)[^\n]*\n\n')
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +62,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 @final
 @dataclass(eq=False, slots=True)
-class _Stream:
-    sock: socket.socket
+class Stream:
+    """What came on one connection, and when (nanoseconds of the monotonic clock)."""
+
     received: list[tuple[int, bytes]] = field(default_factory=list)
     tail: bytes = b""
 
@@ -97,10 +98,10 @@ class _Answer:
         return self.times[bisect_left(self.lengths, offset)]
 
 
-def open_streams(url: str, job: Job) -> list[_Stream]:
+def open_streams(url: str, job: Job) -> list[socket.socket]:
     """Ask for every stream; nothing is read of the answers yet."""
     address = (urlsplit(url).hostname or "", urlsplit(url).port or 80)
-    return [_Stream(_asked(address, _request(address, job))) for _ in range(job.streams)]
+    return [_asked(address, _request(address, job)) for _ in range(job.streams)]
 
 
 def _request(address: tuple[str, int], job: Job) -> bytes:
@@ -141,31 +142,31 @@ def _asked(address: tuple[str, int], request: bytes) -> socket.socket:
     return sock
 
 
-def receive(streams: list[_Stream], *, until_open: bool = False) -> None:
+def receive(sockets: list[socket.socket], *, until_open: bool = False) -> list[Stream]:
     """Read every stream to its end, or until each has a token."""
     selector = selectors.DefaultSelector()
-    for each in streams:
-        selector.register(each.sock, selectors.EVENT_READ, each)
-    left = len(streams)
-    while left:
+    streams = [Stream() for _ in sockets]
+    for sock, stream in zip(sockets, streams, strict=True):
+        selector.register(sock, selectors.EVENT_READ, (sock.recv, stream))
+    while left := len(selector.get_map()):
         ready = selector.select(SILENCE_S)
         if not ready:
             raise SystemExit(f"{left} streams were silent for {SILENCE_S:g} s")
         for key, _ in ready:
-            stream: _Stream = key.data
-            data = stream.sock.recv(READ_BYTES)
+            read, stream = key.data
+            data: bytes = read(READ_BYTES)
             stream.received.append((perf_counter_ns(), data))
             stream.tail = (stream.tail + data)[-len(_LAST_CHUNK) :]
             if not data or stream.tail == _LAST_CHUNK or (until_open and _has_token(data)):
-                selector.unregister(stream.sock)
-                left -= 1
+                selector.unregister(key.fileobj)
+    return streams
 
 
 def _has_token(data: bytes) -> bool:
     return _OURS.search(data) is not None or _ENGINES.search(data) is not None
 
 
-def outcome(streams: list[_Stream], job: Job) -> Outcome:
+def outcome(streams: list[Stream], job: Job) -> Outcome:
     """Look at everything that came."""
     pattern, first = (_OURS, 0) if job.frames == "ours" else (_ENGINES, 1)
     complaints: list[str] = []
@@ -205,14 +206,13 @@ def _has_ended(answer: _Answer, job: Job) -> bool:
 def main() -> None:
     """Do the job given on the command line."""
     url, job = sys.argv[1], msgspec.json.decode(sys.argv[2], type=Job)
-    streams = open_streams(url, job)
+    sockets = open_streams(url, job)
     if job.hold:
-        receive(streams, until_open=True)
+        receive(sockets, until_open=True)
         print("open", flush=True)
         sys.stdin.read()
         return
-    receive(streams)
-    print(msgspec.json.encode(outcome(streams, job)).decode())
+    print(msgspec.json.encode(outcome(receive(sockets), job)).decode())
 
 
 if __name__ == "__main__":

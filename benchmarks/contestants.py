@@ -33,6 +33,7 @@ engine = "llamacpp"
 model_ref = "benchmark"
 default = true
 concurrency = 4096
+slot_release_grace_ms = 200
 [pools.queue]
 capacity = 4096
 [[pools.replicas]]

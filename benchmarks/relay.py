@@ -33,7 +33,7 @@ SETTLE_S = 2.0
 _EXAMPLES = """\
 examples:
   python -m benchmarks.relay                      everything, under a minute
-  python -m benchmarks.relay --quick              the same in a few seconds, too short to quote
+  python -m benchmarks.relay --quick              the same in ten seconds, too short to quote
   python -m benchmarks.relay --flood --streams 32 --tokens 20000
   python -m benchmarks.relay --paced --json       only the delays, as JSON
   python -m benchmarks.relay --memory
