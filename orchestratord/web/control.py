@@ -30,12 +30,12 @@ def routes(services: Services) -> Blueprint:
     dispatcher = services.dispatcher
 
     @blueprint.get("/v1/capabilities")
-    async def capabilities() -> Response:
+    def capabilities() -> Response:
         pools = [_capabilities(pool) for pool in dispatcher.pools.values()]
         return json_response({"api_version": API_VERSION, "engines": pools})
 
     @blueprint.get("/v1/pools/<pool_id>/health")
-    async def health(pool_id: str) -> Response:
+    def health(pool_id: str) -> Response:
         pool = dispatcher.pools.get(PoolId(pool_id))
         if pool is None:
             known = ", ".join(dispatcher.pools)
@@ -43,15 +43,15 @@ def routes(services: Services) -> Blueprint:
         return json_response(_health(pool))
 
     @blueprint.get("/metrics")
-    async def metrics() -> Response:
+    def metrics() -> Response:
         return Response(services.telemetry.exposition(dispatcher.pools.values()), content_type=CONTENT_TYPE)
 
     @blueprint.get("/livez")
-    async def live() -> Response:
+    def live() -> Response:
         return json_response({"live": True})
 
     @blueprint.get("/readyz")
-    async def ready() -> Response:
+    def ready() -> Response:
         pools: dict[str, JsonValue] = {pool_id: pool.is_ready for pool_id, pool in dispatcher.pools.items()}
         is_ready = not dispatcher.draining and any(pools.values())
         body: dict[str, JsonValue] = {"ready": is_ready, "draining": dispatcher.draining, "pools": pools}

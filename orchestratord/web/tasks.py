@@ -50,12 +50,12 @@ def routes(services: Services) -> Blueprint:
         return json_response(dispatcher.admit(order), 202)
 
     @blueprint.get("/v1/tasks/<task_id>")
-    async def look(task_id: str) -> Response:
+    def look(task_id: str) -> Response:
         task = dispatcher.find(_id(task_id))
         return json_response(_state(task, *dispatcher.place_of(task)))
 
     @blueprint.get("/v1/tasks/<task_id>/stream")
-    async def stream(task_id: str) -> Response:
+    def stream(task_id: str) -> Response:
         task = dispatcher.find(_id(task_id))
         if request.method == "HEAD":  # no body, and no reader whose leaving would cancel the task
             return Response(b"", headers=SSE_HEADERS)
