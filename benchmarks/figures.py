@@ -70,11 +70,8 @@ def _flood(runs: Sequence[Flood]) -> str:
         for run in runs
     ]
     head = ("flood", "tokens/s", "x direct", "x nginx", "x naive", "cpu us/token")
-    return _table(
-        head,
-        rows,
-        f"{runs[0].streams} streams, one engine send per token, median of the runs; a client reads a relay in larger pieces",
-    )
+    caption = f"{runs[0].streams} streams, one engine send per token, median of the runs"
+    return _table(head, rows, f"{caption}; what is relayed arrives in larger pieces")
 
 
 def _paced(runs: Sequence[Paced]) -> str:
