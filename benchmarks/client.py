@@ -50,7 +50,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came. `delays_us` are those of paced tokens from the engine's send to our receive, in microseconds."""
+    """What came.
+
+    `delays_us` are those of paced tokens from the engine's send to our receive, in microseconds, once a token has come
+    on every stream: opening them is not what is measured.
+    """
 
     tokens: int
     bytes: int
@@ -170,7 +174,7 @@ def outcome(streams: list[Stream], job: Job) -> Outcome:
     """Look at everything that came."""
     pattern, first = (_OURS, 0) if job.frames == "ours" else (_ENGINES, 1)
     complaints: list[str] = []
-    delays_us: list[float] = []
+    sent_and_come: list[tuple[int, int]] = []
     tokens = 0
     firsts: list[int] = []
     for number, each in enumerate(streams):
@@ -184,14 +188,14 @@ def outcome(streams: list[Stream], job: Job) -> Outcome:
         if not _has_ended(answer, job):
             complaints.append(f"stream {number}: no end marker")
         if job.every_ms:
-            delays_us += [(answer.arrival(match.end()) - int(match[1])) / 1000 for match in found]
+            sent_and_come += [(int(match[1]), answer.arrival(match.end())) for match in found]
     lasts = [at for stream in streams for at, data in stream.received if data]
     return Outcome(
         tokens=tokens,
         bytes=sum(len(data) for stream in streams for _, data in stream.received),
         reads=len(lasts),
         seconds=(max(lasts) - min(firsts)) / 1e9 if firsts else 0.0,
-        delays_us=delays_us,
+        delays_us=[(come - sent) / 1000 for sent, come in sent_and_come if sent >= max(firsts)],
         complaints=complaints[:5],
     )
 

@@ -67,10 +67,15 @@ def test_a_missing_end_is_noticed() -> None:
 
 
 def test_the_delay_runs_from_the_stamp_in_the_text_to_the_read_that_completed_the_token() -> None:
-    frame = token_frame(1, str(1_000_000))
-    received = [(1_000_000, HEAD + frame[:-20]), (4_500_000, frame[-20:]), (5_000_000, final_frame(1))]
-    job = Job(surface="completion", frames="engine", streams=1, tokens=1, every_ms=20)
-    assert outcome([Stream(received)], job).delays_us == [3500.0]
+    first, second = token_frame(1, "1000000"), token_frame(2, "3000000")
+    received = [
+        (2_000_000, HEAD + first),
+        (4_000_000, second[:-20]),
+        (6_500_000, second[-20:]),
+        (7_000_000, final_frame(2)),
+    ]
+    job = Job(surface="completion", frames="engine", streams=1, tokens=2, every_ms=20)
+    assert outcome([Stream(received)], job).delays_us == [3500.0]  # the first was sent while not all streams flowed
 
 
 def answer(*numbers: int) -> Stream:
