@@ -1,0 +1,114 @@
+"""Who may ask: one token, compared whole, and told to nobody."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+import specs
+from tests.support.service import configuration, open_service, task
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
+
+TOKEN = "right-token-0123456789"
+IDENTITY = f"token:{hashlib.sha256(TOKEN.encode()).hexdigest()[:6]}"
+REMOTE = "192.0.2.7"
+RIGHT = f"Bearer {TOKEN}"
+SPEC = specs.load()
+
+
+@pytest.mark.req("AUTH-1001", "AUTH-1005")
+@pytest.mark.parametrize(
+    ("is_optional", "host", "sent", "code"),
+    [
+        (False, "127.0.0.1", None, "MISSING_TOKEN"),
+        (False, REMOTE, None, "MISSING_TOKEN"),
+        (True, "127.0.0.1", None, None),
+        (True, "::1", None, None),
+        (True, "::ffff:127.0.0.1", None, None),
+        (True, REMOTE, None, "MISSING_TOKEN"),
+        (True, "::ffff:192.0.2.7", None, "MISSING_TOKEN"),
+        (True, "127.0.0.1", "Bearer wrong", "BAD_TOKEN"),
+        (True, "127.0.0.1", RIGHT, None),
+        (False, REMOTE, RIGHT, None),
+        (False, REMOTE, f"bearer   {TOKEN}", None),
+        (False, REMOTE, "Bearer wrong", "BAD_TOKEN"),
+        (False, REMOTE, f"Basic {TOKEN}", "BAD_TOKEN"),
+        (False, REMOTE, TOKEN, "BAD_TOKEN"),
+        (False, REMOTE, "Bearer", "BAD_TOKEN"),
+        (False, REMOTE, "", "BAD_TOKEN"),
+        (False, REMOTE, f"{RIGHT}x", "BAD_TOKEN"),
+        (False, REMOTE, RIGHT[:-1], "BAD_TOKEN"),
+        (False, REMOTE, "Bearer caf\xe9", "BAD_TOKEN"),
+    ],
+)
+async def test_the_token_is_asked_for(
+    is_optional: bool, host: str, sent: str | None, code: str | None, autojump_clock: MockClock
+) -> None:
+    config = configuration(token=TOKEN, auth={"optional": is_optional})
+    async with open_service(config) as service:
+        headers = [] if sent is None else [("Authorization", sent)]
+        for path in ("/v1/capabilities", "/metrics", "/v1/pools/default/health", "/nothing"):
+            reply = await service.call("GET", path, headers=headers, host=host)
+            if code is None:
+                assert reply.status == (404 if path == "/nothing" else 200)
+                continue
+            assert (reply.status, reply.code) == (401, code)
+            assert reply.data["number"] == SPEC.errors[code].number
+            assert {"code", "message", "hint"} <= reply.data.keys()
+            assert reply.headers["www-authenticate"] == "Bearer"
+            assert TOKEN not in reply.body.decode()
+
+
+@pytest.mark.req("AUTH-1008")
+async def test_every_route_but_the_open_ones_asks_for_the_token(autojump_clock: MockClock) -> None:
+    async with open_service(configuration(token=TOKEN)) as service:
+        for route in SPEC.routes:
+            path = route.path.replace("{id}", "11111111-1111-4111-8111-111111111111")
+            body = task() if route.success == 202 else None
+            reply = await service.call(route.method, path, body=body, host=REMOTE)
+            assert (reply.status == route.success) == route.is_open, route
+            assert reply.status in {route.success, 401}
+        assert service.pool.active_leases == 0
+
+
+@pytest.mark.req("AUTH-1008")
+@pytest.mark.parametrize(
+    "path", ["/LIVEZ", "/livez/../metrics", "/livez%2f..%2fmetrics", "/readyz/", "/metrics?/livez"]
+)
+async def test_nothing_that_looks_like_an_open_path_is_open(path: str, autojump_clock: MockClock) -> None:
+    async with open_service(configuration(token=TOKEN)) as service:
+        assert (await service.call("GET", path, host=REMOTE)).status == 401
+
+
+@pytest.mark.req("AUTH-1008")
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+async def test_a_wrong_token_does_not_close_an_open_path(path: str, autojump_clock: MockClock) -> None:
+    async with open_service(configuration(token=TOKEN)) as service:
+        reply = await service.call("GET", path, headers=[("Authorization", "Bearer wrong")], host=REMOTE)
+        assert reply.status == 200
+
+
+@pytest.mark.req("AUTH-1007")
+@pytest.mark.parametrize(
+    ("token", "is_optional", "sent", "identity"),
+    [
+        (TOKEN, False, RIGHT, IDENTITY),
+        (TOKEN, True, RIGHT, IDENTITY),
+        (TOKEN, True, None, "localhost"),
+        (None, False, None, "localhost"),
+        (None, False, "Bearer anything", "localhost"),
+    ],
+)
+async def test_the_log_knows_the_caller_and_never_the_token(
+    token: str | None, is_optional: bool, sent: str | None, identity: str, autojump_clock: MockClock
+) -> None:
+    async with open_service(configuration(token=token, auth={"optional": is_optional})) as service:
+        headers = [] if sent is None else [("Authorization", sent)]
+        task_id = await service.admit(headers=headers)
+        seen = {line["identity"] for line in service.logged() if line.get("job_id") == task_id and "identity" in line}
+        assert seen == {identity}
+        assert TOKEN not in service.log.getvalue()
