@@ -22,6 +22,7 @@ from .mutants import MUTANTS, REFERENCES, blamed, hunt
 from .outcome import Exit
 from .report import Report, explanation, listing
 from .runner import run_checks
+from .selection import select, select_whole
 from .subjects import SUBJECTS
 from .zoo_report import ZooReport
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from .check import Check, Scene
+    from .subject import Subject
 
     Command = Callable[["Arguments"], int]
 
@@ -45,6 +47,9 @@ _EXITS = """\
 exit codes:
   0  conforming        2  wrong usage             4  too little could be run for a verdict
   1  not conforming    3  a fault of the kit"""
+
+
+_FEW = 12  # names that an error message lists
 
 
 class Arguments(argparse.Namespace):
@@ -80,20 +85,32 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Arguments) -> int:
     """Run checks against an adapter."""
-    checks = list(dict.fromkeys(check for check, _ in arguments.only)) or list(CHECKS.values())
-    cases = frozenset(case for _, case in arguments.only if case)
     subject, spec, every = SUBJECTS[arguments.adapter], specs.load(), list(CHECKS.values())
+    wrong = _wrong_case(arguments, subject, spec)
+    if wrong is not None:
+        sys.stderr.write(f"conformance run: {wrong}\n")
+        return Exit.USAGE
+    selection = select(arguments.only) if arguments.only else select_whole(every)
     report = Report(Console(highlight=False), mask_for(arguments.seed))
     began_s = time.perf_counter()
-    report.begin(subject.name, checks, spec, arguments.seed)
-    result = run_checks(subject, checks, spec, every=every, seed=arguments.seed, cases=cases, heard=report.heard)
+    report.begin(subject.name, selection.checks, spec, arguments.seed)
+    result = run_checks(subject, selection, spec, every=every, seed=arguments.seed, heard=report.heard)
     report.finish(result, spec, time.perf_counter() - began_s, is_verbose=arguments.verbose)
     return result.exit_code
 
 
+def _wrong_case(arguments: Arguments, subject: Subject, spec: specs.Specification) -> str | None:
+    """Return what is wrong about the cases that were asked for, if anything is."""
+    for check, address in arguments.only:
+        known = [f"{scene.name}/{each.name}" for scene in check.scenes for each in scene.cases(subject, spec)]
+        if address is not None and address not in known:
+            return _unknown(f"case of {check.id}", address, known)
+    return None
+
+
 def list_checks(_arguments: Arguments) -> int:
     """Print every check."""
-    Console(highlight=False, soft_wrap=True).print(listing(CHECKS.values()))
+    sys.stdout.write(listing(CHECKS.values()) + "\n")
     return Exit.CONFORMING
 
 
@@ -111,14 +128,13 @@ def explain(arguments: Arguments) -> int:
 
 def mutants(arguments: Arguments) -> int:
     """Hunt every broken adapter and try every odd one."""
-    base = SUBJECTS[arguments.adapter]
     chosen = [mutant for mutant in MUTANTS if not arguments.names or mutant.name in arguments.names]
     odd = [reference for reference in REFERENCES if not arguments.names or reference.name in arguments.names]
     report = ZooReport(Console(highlight=False), mask_for(0))
     for mutant in chosen:
-        report.hunted(hunt(mutant, base, whole=arguments.whole))
+        report.hunted(hunt(mutant, is_whole=arguments.whole))
     for reference in odd:
-        report.tried(reference, *blamed(reference, base))
+        report.tried(reference, *blamed(reference, SUBJECTS["mock"]))
     return Exit.CONFORMING if report.finish(is_whole=arguments.whole) else Exit.NOT_CONFORMING
 
 
@@ -141,7 +157,6 @@ def _parser() -> argparse.ArgumentParser:
     hunts = _command(commands, "mutants", mutants, "prove the kit on broken and on odd adapters")
     hunts.add_argument("names", nargs="*", type=_animal, metavar="NAME", help="these animals only")
     hunts.add_argument("--whole", action="store_true", help="every check on every animal: the whole kill matrix, slow")
-    _add_adapter(hunts, default="mock")
     return parser
 
 
@@ -205,8 +220,8 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Return a message that helps: the nearest name, or all of a few."""
     names = list(known)
     near = get_close_matches(name.upper() if what == "check" else name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else "see `conformance list`" if what == "check" else ", ".join(names)
-    return f"there is no {what} {name!r}; {hint}"
+    few = f"there are: {', '.join(names[:_FEW])}{', ...' if len(names) > _FEW else ''}"
+    return f"there is no {what} {name!r}; {f'did you mean {near[0]}?' if near else few}"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from .check import MOST_SEEDS
 from .failure import failure_text
 from .outcome import Exit, Outcome
 from .runner import run_checks
+from .selection import select_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +36,7 @@ class NotConforming(AssertionError):
 def run_suite(subject: Subject, *, only: Iterable[str] = (), seed: int = 0) -> SuiteReport:
     """Run the checks with these ids, or all of them. Takes seconds, and may not be called from inside `trio.run`."""
     chosen = [CHECKS[check_id] for check_id in only] or list(CHECKS.values())
-    return run_checks(subject, chosen, specs.load(), every=list(CHECKS.values()), seed=seed)
+    return run_checks(subject, select_whole(chosen), specs.load(), every=list(CHECKS.values()), seed=seed)
 
 
 async def check_adapter(subject: Subject, *, only: Iterable[str] = (), seed: int = 0) -> None:

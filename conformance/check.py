@@ -50,7 +50,7 @@ class Group(StrEnum):
     DETERMINISM = "determinism"
     CONCURRENCY = "concurrency"
     LEAKS = "leaks"
-    REPORTS = "health, props, capabilities"
+    REPORTS = "reports"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from .catalogue import CHECKS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -42,7 +44,13 @@ def failure_text(report: CheckReport, spec: Specification, adapter: str) -> str:
 def reproduce(check: Check, case: CaseReport, adapter: str) -> str:
     """Return the command that plays this case again."""
     seed = f" --seed {case.seed}" if case.seed else ""
-    return f"python -m conformance run --adapter {adapter} --only {check.id}:{case.scene}/{case.case}{seed}"
+    owner = check if case.scene in {scene.name for scene in check.scenes} else _owner(case.scene)
+    return f"python -m conformance run --adapter {adapter} --only {owner.id}:{case.scene}/{case.case}{seed}"
+
+
+def _owner(scene_name: str) -> Check:
+    """Return a check whose scene this is; the broken rule is watched under it."""
+    return next(check for check in CHECKS.values() if scene_name in {scene.name for scene in check.scenes})
 
 
 def statement(requirement_id: str, spec: Specification) -> Iterator[str]:

@@ -19,8 +19,9 @@ from .canary import Canaries
 from .findings import Finding, NotApplicable, Stop
 from .leaks import census, names
 from .oracle import SchemaOracle
+from .script_text import script_text
 from .subject import Situation
-from .times import QUIET_S, RELEASE_BOUND_S
+from .times import RELEASE_BOUND_S
 from .transcript import Transcript
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Lab:
 
         The keywords are those of `Situation`.
         """
-        self.given.extend(f"script {number}: {_shown(script)}" for number, script in enumerate(scripts, 1))
+        self.given.extend(script_text(script) for script in scripts)
         async with trio.open_nursery() as engine_tasks:
             before = census(engine_tasks, self.readers)
             situation = Situation(
@@ -91,7 +92,7 @@ class Lab:
                     yield Bench(self, rig, readers)
                 await trio.sleep(RELEASE_BOUND_S)
                 self._check_quiet(rig, census(engine_tasks, self.readers) - opened)
-            await trio.sleep(QUIET_S)
+            await self.settle()  # no longer: engines drop idle connections by themselves
             self._check_closed(rig, census(engine_tasks, self.readers) - before)
             engine_tasks.cancel_scope.cancel()
 
@@ -156,8 +157,3 @@ class Lab:
         self.expect("LEA-01", not leaked, "no task after the adapter is closed", f"still alive: {names(leaked)}")
         count = rig.facts.connections
         self.expect("LEA-02", count == 0, "no connection after the adapter is closed", f"{count} still open")
-
-
-def _shown(script: Script) -> str:
-    steps = ", ".join(repr(step) for step in script.steps) or "(the engine makes up a text)"
-    return f"{steps}; loading for {script.loading_s:g} s" if script.loading_s else steps

@@ -16,6 +16,8 @@ from .catalogue import CHECKS
 from .failure import failure_text
 from .outcome import Exit, Outcome
 from .runner import run_checks
+from .selection import select_whole
+from .subjects import SUBJECTS
 from .zoo import cancel_faults as cancel
 from .zoo import failure_faults as failure
 from .zoo import references
@@ -34,10 +36,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A broken adapter and the check that has to catch it."""
+    """A broken adapter, the check that has to catch it, and the subject whose correct adapter it is made from."""
 
     animal: Animal
     killed_by: str
+    base: str = "mock"
 
     @property
     def name(self) -> str:
@@ -94,6 +97,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(cancel.ForgetsToStart, "CAN-02"),
     Mutant(cancel.RefusesASecondCancel, "CAN-03"),
     Mutant(cancel.RefusesUnknownIds, "CAN-03"),
+    Mutant(cancel.RemembersCancels, "CAN-05"),
+    Mutant(cancel.RemembersUnknownCancels, "CAN-06"),
     Mutant(cancel.CancelsEverybody, "CAN-08"),
     Mutant(cancel.LeavesSlowly, "CAN-09"),
     Mutant(cancel.ReadsToTheEnd, "CAN-09"),
@@ -105,11 +110,19 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(stream.ReportsAfterTheEnd, "FRM-05"),
     Mutant(stream.CleansTheText, "FRM-07"),
     Mutant(stream.HoldsEverythingBack, "FRM-08"),
+    Mutant(stream.TakesSilenceForFailure, "FRM-10"),
     Mutant(stream.TakesACutForTheEnd, "FRM-13"),
     Mutant(stream.SaysNothingAloud, "FRM-14"),
     Mutant(stream.CutsCharacters, "FRM-14"),
+    Mutant(stream.InventsAKind, "FRM-15"),
+    Mutant(report.RemembersItsPastLife, "LIF-01"),
+    Mutant(failure.BlamesTheRequest, "LIF-02"),
     Mutant(stream.ForgetsTheEnd, "LIF-03"),
     Mutant(stream.NeverStops, "LIF-04"),
+    Mutant(failure.HangsWhenClosed, "LIF-05"),
+    Mutant(failure.WaitsForAClosedDoor, "LIF-06"),
+    Mutant(stream.HangsOnSilence, "LIF-10"),
+    Mutant(stream.CountsBackwards, "SCH-01"),
     Mutant(stream.PassesTheEnginesFields, "SCH-03"),
     Mutant(stream.CountsInFractions, "SCH-04"),
     Mutant(stream.CallsEveryEndAStop, "SCH-06"),
@@ -118,6 +131,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(stream.KeepsTheSeedToItself, "DET-01"),
     Mutant(stream.MixesStreams, "CON-01"),
     Mutant(stream.ReadsAhead, "CON-03"),
+    Mutant(failure.ServesOneAtATime, "CON-04"),
     Mutant(failure.MapsToTheWrongKind, "ERR-01"),
     Mutant(failure.ForbidsOneRetry, "ERR-03"),
     Mutant(failure.SaysTooLittle, "ERR-07"),
@@ -132,20 +146,25 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(failure.CallsSilenceInternal, "TMO-03"),
     Mutant(failure.TriesAgain, "TMO-04"),
     Mutant(failure.LeavesTasksBehind, "LEA-01"),
+    Mutant(failure.LeavesAConnection, "LEA-02", "llamacpp"),
     Mutant(failure.LosesSlotsOnErrors, "LEA-03"),
     Mutant(failure.ForgetsItsGenerator, "LEA-04"),
     Mutant(report.QuotesItsKey, "RED-01"),
     Mutant(report.ShowsItsKey, "RED-01"),
     Mutant(report.LogsItsKey, "RED-01"),
     Mutant(report.CutsItsKey, "RED-01"),
+    Mutant(report.QuotesTheAddress, "RED-09", "llamacpp"),
+    Mutant(report.ChainsItsKey, "RED-07"),
     Mutant(report.RedactsTheModel, "RED-05"),
     Mutant(report.LogsPrompts, "RED-08"),
     Mutant(report.RaisesInHealth, "HPC-01"),
     Mutant(report.IsAlwaysReady, "HPC-01"),
+    Mutant(report.WaitsForTheDead, "HPC-02"),
     Mutant(report.AsksByWorking, "HPC-03"),
     Mutant(report.GuessesSlots, "HPC-04"),
     Mutant(report.ClaimsOtherwise, "HPC-05"),
     Mutant(report.TellsItsOwnVersion, "HPC-06"),
+    Mutant(report.ChangesItsMind, "HPC-07"),
 )
 
 _LATE = frozenset({"FRM-08"})
@@ -162,10 +181,10 @@ REFERENCES: tuple[Reference, ...] = (
 )
 
 
-def hunt(mutant: Mutant, base: Subject, *, whole: bool = False) -> Kill:
-    """Run the check that has to catch the mutant, or with `whole` every check."""
-    checks = list(CHECKS.values()) if whole else [CHECKS[mutant.killed_by]]
-    result = _run(mutant.name, mutant.animal, base, checks)
+def hunt(mutant: Mutant, *, is_whole: bool = False) -> Kill:
+    """Run the check that has to catch the mutant until it does, or with `is_whole` every check to its end."""
+    checks = list(CHECKS.values()) if is_whole else [CHECKS[mutant.killed_by]]
+    result = _run(mutant.name, mutant.animal, SUBJECTS[mutant.base], checks, stop_early=not is_whole)
     caught = {each.check.id: each for each in result.having(Outcome.FAIL, Outcome.WARN)}
     own = caught.get(mutant.killed_by)
     text = failure_text(own, specs.load(), mutant.name) if own is not None else ""
@@ -174,7 +193,7 @@ def hunt(mutant: Mutant, base: Subject, *, whole: bool = False) -> Kill:
 
 def blamed(reference: Reference, base: Subject) -> tuple[Sequence[CheckReport], Exit]:
     """Return the checks that blame an odd but correct adapter, and how the run came out."""
-    result = _run(reference.name, reference.animal, base, list(CHECKS.values()))
+    result = _run(reference.name, reference.animal, base, list(CHECKS.values()), stop_early=True)
     broken = result.having(Outcome.FAIL, Outcome.WARN, Outcome.NOT_TESTABLE)
     return [each for each in broken if each.check.id not in reference.warns], result.exit_code
 
@@ -185,9 +204,9 @@ def unproved(kills: Iterable[Kill]) -> list[str]:
     return [check_id for check_id in CHECKS if check_id not in proved]
 
 
-def _run(name: str, animal: Animal, base: Subject, checks: list[Check]) -> SuiteReport:
+def _run(name: str, animal: Animal, base: Subject, checks: list[Check], *, stop_early: bool) -> SuiteReport:
     subject = ZooSubject(name, base, animal)
-    return run_checks(subject, checks, specs.load(), every=list(CHECKS.values()), stop_early=True)
+    return run_checks(subject, select_whole(checks), specs.load(), every=list(CHECKS.values()), stop_early=stop_early)
 
 
 def _kebab(animal: Animal) -> str:

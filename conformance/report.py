@@ -41,7 +41,7 @@ _STYLES = {
 
 @final
 class Report:
-    """Prints one run."""
+    """Prints one run, and hides every canary that it is given."""
 
     def __init__(self, console: Console, mask: Mask) -> None:
         self._console = console
@@ -51,28 +51,49 @@ class Report:
             redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
         self._bar: TaskID | None = None
+        self._groups: dict[str, Group] = {}
+        self._group: Group | None = None
+        self._played = 0
 
     def begin(self, adapter: str, checks: Sequence[Check], spec: Specification, seed: int) -> None:
         """Say what is going to run."""
-        count = len({requirement for check in checks for requirement in check.requirements})
-        rules = f"{count} of the specification's {len(spec.requirements)} requirements"
-        self.say(f"conformance of adapter {adapter}: {len(checks)} checks for {rules}, seed {seed}", "bold")
+        rules = {requirement for check in checks for requirement in check.requirements}
+        what = f"{_count(len(checks), 'check')} for {len(rules)} of {len(spec.requirements)} requirements"
+        self.say(f"conformance of adapter {adapter}: {what}, seed {seed}", "bold")
+        for check in reversed(checks):
+            self._groups |= {scene.name: check.group for scene in check.scenes}
         if self._console.is_terminal:
             self._progress.start()
 
     def heard(self, scene: Scene, done: int, total: int) -> None:
-        """Show how far a scene has got; without a terminal, only that it is done."""
-        if not self._console.is_terminal:
-            if done == total:
-                self.say(f"  {scene.name:<24}{total:>5} case{'' if total == 1 else 's'}")
-            return
+        """Show how far a scene has got; without a terminal, a line when a group of checks has been played."""
+        if self._console.is_terminal:
+            self._draw(scene, done, total)
+        elif done == total:
+            self._count(scene, total)
+
+    def _draw(self, scene: Scene, done: int, total: int) -> None:
         if self._bar is None:
             self._bar = self._progress.add_task(scene.name)
         self._progress.update(self._bar, description=scene.name, completed=done, total=total)
 
+    def _count(self, scene: Scene, cases: int) -> None:
+        group = self._groups[scene.name]
+        if group is not self._group:
+            self._flush()
+        self._group = group
+        self._played += cases
+
+    def _flush(self) -> None:
+        if self._group is not None:
+            self.say(f"  {self._group:<16}{self._played:>5} played")
+        self._group, self._played = None, 0
+
     def finish(self, report: SuiteReport, spec: Specification, took_s: float, *, is_verbose: bool) -> None:
         """Print failures, table and verdict."""
-        self._progress.stop()
+        if self._console.is_terminal:
+            self._progress.stop()
+        self._flush()
         for check in report.having(Outcome.FAIL, Outcome.WARN):
             self.say("")
             self.block(failure_text(check, spec, report.subject), _STYLES[check.outcome])
@@ -106,12 +127,15 @@ class Report:
             self.say(f"  {each.check.id}  {each.outcome}: {each.reason}", _STYLES[each.outcome])
 
 
-def listing(checks: Iterable[Check]) -> Table:
-    """Return the table of checks: id, level, requirements, title."""
-    table = Table("check", "level", "group", "requirements", "rule", box=None, pad_edge=False)
+def listing(checks: Iterable[Check]) -> str:
+    """Return a line for each check, under the name of its group: id, level, rule, requirements."""
+    lines, group = list[str](), None
     for check in checks:
-        table.add_row(check.id, check.level, check.group, " ".join(check.requirements), check.title)
-    return table
+        if check.group is not group:
+            group = check.group
+            lines += ["", group] if lines else [group]
+        lines.append(f"  {check.id}  {check.level:<7} {check.title}  [{', '.join(check.requirements)}]")
+    return "\n".join(lines)
 
 
 def explanation(check: Check, spec: Specification, cases: Callable[[Scene], int], killed: Sequence[str]) -> str:
@@ -129,15 +153,20 @@ def explanation(check: Check, spec: Specification, cases: Callable[[Scene], int]
 
 
 def _groups_table(reports: Sequence[CheckReport]) -> Table:
-    table = Table("group", *Outcome, box=None, pad_edge=False)
+    there = {each.outcome for each in reports} | {Outcome.PASS, Outcome.FAIL}
+    outcomes = [outcome for outcome in Outcome if outcome in there]
+    table = Table("group", box=None, pad_edge=False)
+    for outcome in outcomes:
+        table.add_column(outcome, justify="right")
     for group in Group:
         counts = Counter(each.outcome for each in reports if each.check.group is group)
         if counts:
-            cells = (
-                Text(str(counts[outcome] or "."), _STYLES[outcome] if counts[outcome] else "dim") for outcome in Outcome
-            )
-            table.add_row(group, *cells)
+            table.add_row(group, *(_cell(outcome, counts[outcome]) for outcome in outcomes))
     return table
+
+
+def _cell(outcome: Outcome, count: int) -> Text:
+    return Text(str(count), _STYLES[outcome]) if count else Text(".", "dim")
 
 
 def _checks_table(reports: Sequence[CheckReport], mask: Mask) -> Table:
@@ -148,10 +177,14 @@ def _checks_table(reports: Sequence[CheckReport], mask: Mask) -> Table:
     return table
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _verdict(report: SuiteReport, took_s: float) -> tuple[str, str]:
     counts = Counter(each.outcome for each in report.checks)
     tally = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
-    ran = f"{tally}; {report.cases} cases in {took_s:.1f} s"
+    ran = f"{tally}; {_count(report.cases, 'case')} in {took_s:.1f} s"
     match report.exit_code:
         case Exit.CONFORMING:
             return f"{report.subject} conforms: {ran}", "bold green"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from .capture import Captured
     from .check import Case, Check, Scene
+    from .selection import Selection
     from .subject import Subject
 
     Heard = Callable[[Scene, int, int], None]
@@ -46,30 +47,30 @@ HANGS = "LIF-10"
 
 def run_checks(
     subject: Subject,
-    checks: Sequence[Check],
+    selection: Selection,
     spec: Specification,
     *,
     every: Sequence[Check] = (),
     seed: int = 0,
-    cases: frozenset[str] = frozenset(),
     stop_early: bool = False,
     heard: Heard = lambda _scene, _done, _total: None,
 ) -> SuiteReport:
-    """Play the scenes of `checks`. `every` are all checks there are: one of them may break under a scene of another.
+    """Play the selected scenes and judge the selected checks.
 
-    `cases` ("scene/case") leave out all others; `stop_early` leaves a scene when one of `checks` has failed; `heard` is
-    told of progress as (scene, cases played, cases in all).
+    `every` are all checks there are: one of them may break under a scene of another. `stop_early` leaves a scene when a
+    selected check has failed; `heard` is told of progress as (scene, cases played, cases in all).
     """
     played: list[CaseReport] = []
-    wanted = frozenset(check.id for check in checks)
+    stop_at = frozenset(check.id for check in selection.checks) if stop_early else frozenset[str]()
     with _quick_collections():
-        for scene in dict.fromkeys(scene for check in checks for scene in check.scenes):
-            played.extend(_play_scene(subject, scene, spec, seed, cases, wanted if stop_early else frozenset(), heard))
-    reports = [_judge(check, played, is_selected=check in checks) for check in every or checks]
+        for scene in selection.plays:
+            cases = selection.cases(scene, subject, spec)
+            played.extend(_play_scene(subject, scene, cases, spec, seed, stop_at, heard))
+    reports = [_judge(check, played, is_selected=check in selection.checks) for check in every or selection.checks]
     return SuiteReport(
         subject=subject.name,
         seed=seed,
-        checks=[each for each in reports if each.check in checks or each.broken_by],
+        checks=[each for each in reports if each.check in selection.checks or each.broken_by],
         cases=len(played),
         kit_errors=[each for each in played if each.kit_error is not None],
     )
@@ -78,13 +79,12 @@ def run_checks(
 def _play_scene(
     subject: Subject,
     scene: Scene,
+    cases: Sequence[Case],
     spec: Specification,
     seed: int,
-    only: frozenset[str],
     stop_at: frozenset[str],
     heard: Heard,
 ) -> Iterator[CaseReport]:
-    cases = [case for case in scene.cases(subject, spec) if not only or f"{scene.name}/{case.name}" in only]
     turns = [(case, seed + extra) for case in cases for extra in range(case.seeds)]
     for number, (case, case_seed) in enumerate(turns):
         heard(scene, number, len(turns))

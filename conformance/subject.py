@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import trio
@@ -63,7 +63,8 @@ class EngineFacts(Protocol):
 class Rig:
     """An open adapter and its engine; `stop` ends the engine's process, `start` begins it again.
 
-    `address` is the engine's host and port as they could be told to outsiders; None if it has none.
+    `address` is the engine's host and port as they could be told to outsiders, `connect` opens a connection to it; None
+    where there are no connections.
     """
 
     adapter: WorkerAdapter
@@ -72,6 +73,7 @@ class Rig:
     stop: Callable[[], None]
     start: Callable[[], None]
     address: str | None = None
+    connect: Callable[[], Awaitable[trio.abc.Stream]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, final
 from urllib.parse import quote, urlsplit
 
@@ -53,6 +53,7 @@ class LlamaCppSubject:
         )
         double = LlamaCppDouble(situation.engine_tasks, settings, Link())
         double.load(*situation.scripts)
+        url = urlsplit(double.url)
         async with self._factory.open(_settings(situation, double.url), _context(situation, double)) as adapter:
             yield Rig(
                 adapter=adapter,
@@ -60,7 +61,8 @@ class LlamaCppSubject:
                 engine_version=settings.model.build_info,
                 stop=double.stop,
                 start=double.start,
-                address=urlsplit(double.url).netloc,
+                address=url.netloc,
+                connect=partial(double.dial, str(url.hostname), url.port or 0),
             )
 
 

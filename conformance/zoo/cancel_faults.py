@@ -163,6 +163,47 @@ class RefusesUnknownIds(Wrapper):
         await super().cancel(self._known[task_id].task_id)
 
 
+class RemembersCancels(Wrapper):
+    """Applies the cancel of a request that has finished to the one that comes next."""
+
+    def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
+        super().__init__(inner, around)
+        self.finished: set[TaskId] = set()
+        self.is_pending = False
+
+    def applies_to(self, task_id: TaskId) -> bool:
+        """Whether a cancel of this id is kept for the next request."""
+        return task_id in self.finished
+
+    async def cancel(self, task_id: TaskId) -> None:
+        self.is_pending = self.is_pending or self.applies_to(task_id)
+        await super().cancel(task_id)
+
+    @asynccontextmanager
+    async def stream(self, request: TaskRequest) -> AsyncIterator[Events]:
+        async with super().stream(request) as events:
+            if self.is_pending:
+                self.is_pending = False
+                await self.inner.cancel(request.task_id)
+            yield events
+        self.finished.add(request.task_id)
+
+
+class RemembersUnknownCancels(RemembersCancels):
+    """Applies the cancel of an id that never was to the request that comes next."""
+
+    seen: frozenset[TaskId] = frozenset()
+
+    def applies_to(self, task_id: TaskId) -> bool:
+        return task_id not in self.seen
+
+    @asynccontextmanager
+    async def stream(self, request: TaskRequest) -> AsyncIterator[Events]:
+        self.seen |= {request.task_id}
+        async with super().stream(request) as events:
+            yield events
+
+
 class CancelsEverybody(Wrapper):
     """Cancels all streams that are in the same phase, after the first token."""
 

@@ -26,7 +26,7 @@ from .wrapper import Stream, Wrapper
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
-    from adapter_api import TaskRequest, WorkerAdapter
+    from adapter_api import TaskRequest, WorkerAdapter, WorkerProps
 
     from .wrapper import Events, Surroundings
 
@@ -228,3 +228,68 @@ class RefusesWhatItClaims(Stream):
         if self.request.inputs and not self.request.prompt:
             raise AdapterError("embedding: HTTP 404: not found", upstream_status=404)
         return (event,)
+
+
+class HangsWhenClosed(Stream):
+    """Waits on when its adapter is closed."""
+
+    async def __anext__(self) -> TokenEvent:
+        try:
+            return await super().__anext__()
+        except WorkerReset as error:
+            if "went away" not in error.message:
+                raise
+        await trio.sleep_forever()
+        raise StopAsyncIteration
+
+
+class ServesOneAtATime(Wrapper):
+    """Serves the next stream when the consumer of the one before has left."""
+
+    def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
+        super().__init__(inner, around)
+        self._turn = trio.Semaphore(1)
+
+    @asynccontextmanager
+    async def stream(self, request: TaskRequest) -> AsyncIterator[Events]:
+        async with self._turn, super().stream(request) as events:
+            yield events
+
+
+class BlamesTheRequest(Wrapper):
+    """Calls it the caller's fault when the engine cannot take a request yet, or never again."""
+
+    @asynccontextmanager
+    async def stream(self, request: TaskRequest) -> AsyncIterator[Events]:
+        try:
+            async with self.inner.submit(request) as events:
+                yield events
+        except PoolUnavailable as error:
+            raise AdapterError(error.message, blames_request=True) from None
+
+
+class WaitsForAClosedDoor(Wrapper):
+    """Waits for ever when it was closed."""
+
+    @asynccontextmanager
+    async def stream(self, request: TaskRequest) -> AsyncIterator[Events]:
+        try:
+            async with self.inner.submit(request) as events:
+                yield events
+        except PoolUnavailable as error:
+            if "closed" not in error.message:
+                raise
+            await trio.sleep_forever()  # noqa: ASYNC120 - this is the fault
+
+
+class LeavesAConnection(Wrapper):
+    """Opens a connection for each report and forgets it."""
+
+    def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
+        super().__init__(inner, around)
+        self._forgotten: list[trio.abc.Stream] = []
+
+    async def props(self) -> WorkerProps:
+        assert self.around.connect is not None
+        self._forgotten.append(await self.around.connect())
+        return await self.inner.props()

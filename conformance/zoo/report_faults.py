@@ -7,7 +7,11 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import trio
+
 from adapter_api import (
+    CancelMode,
+    CancelSupport,
     Capabilities,
     PoolUnavailable,
     TaskId,
@@ -24,6 +28,11 @@ from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractAsyncContextManager
+
+    from adapter_api import WorkerAdapter
+
+    from .wrapper import Events, Surroundings
 
 log = logging.getLogger("zoo")
 
@@ -78,6 +87,50 @@ class TellsItsOwnVersion(Wrapper):
         return "adapter-1.0"
 
 
+class RemembersItsPastLife(Wrapper):
+    """Keeps at the class what belongs to one adapter."""
+
+    lives = 0
+
+    def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
+        super().__init__(inner, around)
+        RemembersItsPastLife.lives += 1
+
+    async def capabilities(self) -> Capabilities:
+        known = await self.inner.capabilities()
+        return replace(known, features=known.features | {f"life-{self.lives}"})
+
+
+class WaitsForTheDead(Wrapper):
+    """Waits for ever for the props of an engine that is not there."""
+
+    async def props(self) -> WorkerProps:
+        if not (await self.inner.health()).live:
+            await trio.sleep_forever()
+        return await self.inner.props()
+
+
+class ChangesItsMind(Wrapper):
+    """Claims after its first request that its engine cannot stop."""
+
+    has_worked = False
+
+    @property
+    def cancel_support(self) -> CancelSupport:
+        return CancelSupport(CancelMode.DRAIN) if self.has_worked else self.inner.cancel_support
+
+    def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[Events]:
+        self.has_worked = True
+        return super().submit(request)
+
+
+class QuotesTheAddress(Stream):
+    """Tells callers where the engine is."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        raise type(error)(f"{self.adapter.around.address}: {error.message}", retriable=error.retriable)
+
+
 class QuotesItsKey(Stream):
     """Has its key in the text of errors that may not be tried again, in base64."""
 
@@ -100,6 +153,13 @@ class CutsItsKey(Stream):
 
     def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
         raise type(error)(f"{error.message} {self.adapter.around.api_key[:20]}", retriable=error.retriable)
+
+
+class ChainsItsKey(Stream):
+    """Raises its errors from one that has the key in its text."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        raise type(error)(error.message, retriable=error.retriable) from OSError(self.adapter.around.api_key)
 
 
 class ShowsItsKey(Wrapper):

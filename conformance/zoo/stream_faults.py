@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import trio
@@ -227,6 +228,49 @@ class KeepsTheSeedToItself(Stream):
         if isinstance(event, Started) and event.sampler_profile_version:
             return (replace(event, seed=None),)
         return (event,)
+
+
+class CountsBackwards(Stream):
+    """Reports a time before the beginning when there was no token."""
+
+    def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
+        is_empty = isinstance(event, End) and not self.tokens
+        return (replace(event, decode_time_ms=-1),) if isinstance(event, End) and is_empty else (event,)
+
+
+class TakesSilenceForFailure(Stream):
+    """Fails when the engine ends without having said anything."""
+
+    def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
+        is_empty = isinstance(event, End) and not (self.tokens or event.canceled or self.request.inputs)
+        if is_empty:
+            raise WorkerReset("stream: the engine said nothing")
+        return (event,)
+
+
+class HangsOnSilence(Stream):
+    """Goes on waiting for a token when the engine ends without having said anything."""
+
+    async def __anext__(self) -> TokenEvent:
+        event = await super().__anext__()
+        if isinstance(event, End) and not self.tokens:
+            await trio.sleep_forever()
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class _Usage:
+    """An event of a kind that there is not."""
+
+    kind = "usage"
+    data = MappingProxyType({"tokens": 1})
+
+
+class InventsAKind(Stream):
+    """Gives an event of a sixth kind before the end."""
+
+    def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
+        return (_Usage(), event) if isinstance(event, End) and self.tokens else (event,)  # type: ignore[return-value]
 
 
 class ReadsAhead(Stream):

@@ -46,7 +46,13 @@ class ZooSubject:
     async def open(self, situation: Situation) -> AsyncIterator[Rig]:
         """Open the base and wrap its adapter."""
         async with self.base.open(situation) as rig, trio.open_nursery() as tasks:
-            around = Surroundings(tasks=tasks, api_key=situation.canaries["api_key"], idle_s=situation.idle_s)
+            around = Surroundings(
+                tasks=tasks,
+                api_key=situation.canaries["api_key"],
+                idle_s=situation.idle_s,
+                address=rig.address,
+                connect=rig.connect,
+            )
             yield replace(rig, adapter=self._wrap(rig.adapter, around))
             tasks.cancel_scope.cancel()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from adapter_api import Token, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
     import trio
@@ -35,11 +35,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What an animal may use: a nursery that lives as long as the adapter, the adapter's key, its idle bound."""
+    """What an animal may use: a nursery that lives as long as the adapter, the adapter's key, its idle bound.
+
+    `address` and `connect` lead to the engine, where it has connections.
+    """
 
     tasks: trio.Nursery
     api_key: str
     idle_s: float | None
+    address: str | None
+    connect: Callable[[], Awaitable[trio.abc.Stream]] | None
 
 
 class Stream:

@@ -1,0 +1,47 @@
+"""Which checks are judged and which cases are played for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from specs import Specification
+
+    from .check import Case, Check, Scene
+    from .subject import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The checks that are asked for; scene -> names of its cases to play, none meaning all of them."""
+
+    checks: tuple[Check, ...]
+    plays: Mapping[Scene, frozenset[str]]
+
+    def cases(self, scene: Scene, subject: Subject, spec: Specification) -> list[Case]:
+        """Return the cases of a scene that are to be played."""
+        names = self.plays[scene]
+        return [case for case in scene.cases(subject, spec) if not names or case.name in names]
+
+
+def select(wanted: Iterable[tuple[Check, str | None]]) -> Selection:
+    """Select checks, each as a whole or as one case ("scene/case") of it. KeyError for a scene that is not its own."""
+    plays: dict[Scene, frozenset[str]] = {}
+    checks: dict[Check, None] = {}
+    for check, address in wanted:
+        checks[check] = None
+        if address is None:
+            plays |= dict.fromkeys(check.scenes, frozenset())
+            continue
+        scene_name, _, case_name = address.partition("/")
+        scene = {scene.name: scene for scene in check.scenes}[scene_name]
+        plays[scene] = plays.get(scene, frozenset()) | {case_name}
+    return Selection(tuple(checks), plays)
+
+
+def select_whole(checks: Iterable[Check]) -> Selection:
+    """Select checks as a whole."""
+    return select((check, None) for check in checks)
