@@ -14,7 +14,7 @@ import trio
 
 from orchestratord.core.placement import Decision, NoPlace, Wanted, decide
 from orchestratord.core.queue import QueueFull
-from orchestratord.core.task import CancelReason
+from orchestratord.core.task import CancelReason, TaskState
 from orchestratord.core.wire import with_profile
 from orchestratord.errors import Code, ErrorEnvelope, Refused
 
@@ -57,6 +57,7 @@ class Dispatcher:
         self._stream = stream
         self._telemetry = telemetry
         self._idle = trio.Event()
+        telemetry.expect(pools.values())
 
     def admit(self, order: Order) -> Mapping[str, JsonValue]:
         """Take the task in and return the `AdmissionResponse`; raise `Refused` with the reason."""
@@ -87,7 +88,9 @@ class Dispatcher:
         that is over is left alone. Raises `Refused` for an unknown id. Cancelled leaves the task stopped.
         """
         task = self.find(task_id)
-        task.cancel(CancelReason.CLIENT)
+        self._stop(task, CancelReason.CLIENT)
+        if task.state is not TaskState.CANCELED:
+            return
         give_up_at = trio.current_time() + self._stream.cancel_ack_timeout_ms / 1000
         with trio.move_on_at(give_up_at):
             await task.closed.wait()
@@ -95,7 +98,6 @@ class Dispatcher:
 
     def attach(self, task: Task, after: int, cut_off: Callable[[], None]) -> Reader:
         """Let a client read the task's frames after id `after`; a task that was given up for lost goes on."""
-        task.abandoned_at = None
         task.scope.deadline = task.deadline_at
         if not task.has_started_frame:
             task.publish_started(*self.place_of(task))
@@ -107,10 +109,10 @@ class Dispatcher:
         if task.state.is_final or task.log.reader_count or not self._stream.cancel_on_disconnect:
             return
         if not self._stream.resume_window_ms:
-            task.cancel(CancelReason.DISCONNECT)
+            self._stop(task, CancelReason.DISCONNECT)
             return
-        task.abandoned_at = trio.current_time() + self._stream.resume_window_ms / 1000
-        task.scope.deadline = min(task.deadline_at, task.abandoned_at)
+        window_ends_at = trio.current_time() + self._stream.resume_window_ms / 1000
+        task.scope.deadline = min(task.deadline_at, window_ends_at)
 
     async def drain(self, deadline_s: float) -> None:
         """Refuse new work, let what was admitted end, and cancel what has not after `deadline_s` seconds."""
@@ -120,14 +122,19 @@ class Dispatcher:
         with trio.move_on_after(deadline_s):
             await self._idle.wait()
         for task in self._history.live:
-            task.cancel(CancelReason.SHUTDOWN)
+            self._stop(task, CancelReason.SHUTDOWN)
         for task in self._history.live:
             await task.closed.wait()
+
+    def _stop(self, task: Task, reason: CancelReason) -> None:
+        """End the task as canceled; one that waits leaves the queue in the same moment."""
+        if task.cancel(reason) and task.lease is None:
+            self.pools[task.pool_id].leave(task)
 
     def _admit(self, order: Order) -> Mapping[str, JsonValue]:
         pool = self._place(order)
         order = _with_profile(order, pool)
-        predicted_ms = pool.predict(len(pool.queue))
+        predicted_ms = pool.predict(pool.queue.ahead_of(order.priority))
         if predicted_ms >= order.deadline_ms:
             raise Refused(
                 ErrorEnvelope(
@@ -159,7 +166,7 @@ class Dispatcher:
             max_tokens=request.max_tokens,
             placement=order.placement,
         )
-        decision = decide(wanted, [pool.view() for pool in self.pools.values()])
+        decision = decide(wanted, [pool.view(order.priority) for pool in self.pools.values()])
         self._telemetry.placed(order, decision)
         match decision:
             case Decision():

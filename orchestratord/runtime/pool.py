@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from adapter_api import JsonValue, TaskId
     from orchestratord.config import PoolConfig
+    from orchestratord.core.queue import Priority
 
     from .task import Task
 
@@ -143,8 +144,8 @@ class Pool:
         """What any replica can do beyond its workloads."""
         return frozenset[str]().union(*(known.features for known in self._capabilities()))
 
-    def view(self) -> PoolView:
-        """Return what placement needs to know at this moment."""
+    def view(self, priority: Priority) -> PoolView:
+        """Return what placement of a task of this priority needs to know at this moment."""
         return PoolView(
             pool_id=self.pool_id,
             engine=self.config.engine,
@@ -154,7 +155,7 @@ class Pool:
             draining=self.draining,
             ctx_max=self.ctx_max,
             max_tokens_out=self.max_tokens_out,
-            predicted_start_ms=self.predict(len(self.queue)),
+            predicted_start_ms=self.predict(self.queue.ahead_of(priority)),
         )
 
     def facts(self) -> dict[str, JsonValue]:

@@ -146,7 +146,7 @@ class Runner:
         task.fail(envelope)
 
     def _out_of_time(self, task: Task, pool: Pool) -> None:
-        if task.abandoned_at is not None and task.abandoned_at < task.deadline_at:
+        if trio.current_time() < task.deadline_at:  # then it was the resume window that closed
             task.cancel(CancelReason.DISCONNECT)
             return
         phase = "while the engine was answering" if task.begun else "while it waited for a slot"

@@ -77,7 +77,6 @@ class Task:
     end: End | None = None
     error: ErrorEnvelope | None = None
     cancel_reason: CancelReason | None = None
-    abandoned_at: float | None = None
     has_started_frame: bool = False
     begun: bool = False
 

@@ -41,6 +41,10 @@ class Metrics:
         self._labels = {spec.name: spec.labels for spec in METRICS}
         self._seen: dict[str, set[str]] = {label: set() for label in LABEL_BUDGETS}
 
+    def reserve(self, label: str, value: str) -> None:
+        """Keep a place in the label's budget for a value that is known beforehand."""
+        self._within_budget(label, value)
+
     def count(self, name: str, labels: Mapping[str, str], amount: float = 1) -> None:
         """Add to a counter."""
         metric = self._child(name, labels)

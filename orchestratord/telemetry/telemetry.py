@@ -44,6 +44,14 @@ class Telemetry:
         self.metrics = metrics
         self._log_prompts = log_prompts
 
+    def expect(self, pools: Iterable[Pool]) -> None:
+        """Keep places for the pools' labels, so that what clients make up cannot take them."""
+        for pool in pools:
+            self.metrics.reserve("engine", pool.config.engine)
+            self.metrics.reserve("pool_id", pool.pool_id)
+            for replica_id in pool.replicas:
+                self.metrics.reserve("replica_id", replica_id)
+
     def placed(self, order: Order, decision: Decision | NoPlace) -> None:
         """A task was placed, or found no place."""
         if isinstance(decision, NoPlace):
