@@ -44,14 +44,14 @@ async def test_a_living_task_is_never_forgotten(autojump_clock: trio.testing.Moc
     assert history.live == [task]
 
 
-async def test_the_oldest_goes_first_by_count() -> None:
+async def test_the_oldest_goes_first_by_count() -> None:  # noqa: ASYNC124 - reads Trio's clock
     history = new_history(max_tasks=2)
     tasks = [over(history) for _ in range(3)]
     assert [remembers(history, task) for task in tasks] == [False, True, True]
     assert len(history) == 2
 
 
-async def test_the_oldest_goes_first_by_bytes() -> None:
+async def test_the_oldest_goes_first_by_bytes() -> None:  # noqa: ASYNC124 - reads Trio's clock
     history = new_history(max_bytes=5000)
     first, second = over(history, 2000), over(history, 2000)
     assert remembers(history, first)
@@ -73,7 +73,7 @@ async def test_a_task_is_kept_for_its_time_and_no_longer(autojump_clock: trio.te
     assert remembers(history, second)
 
 
-async def test_concluding_twice_or_a_stranger_counts_once() -> None:
+async def test_concluding_twice_or_a_stranger_counts_once() -> None:  # noqa: ASYNC124 - reads Trio's clock
     history = new_history()
     task = over(history)
     history.conclude(task)
@@ -83,7 +83,7 @@ async def test_concluding_twice_or_a_stranger_counts_once() -> None:
 
 @given(sizes=st.lists(st.integers(1, 2000), max_size=20), max_tasks=st.integers(0, 5), max_bytes=st.integers(0, 5000))
 def test_the_limits_hold_and_the_books_balance(sizes: list[int], max_tasks: int, max_bytes: int) -> None:
-    async def main() -> None:
+    async def main() -> None:  # noqa: ASYNC124 - reads Trio's clock
         history = new_history(max_tasks=max_tasks, max_bytes=max_bytes)
         for size in sizes:
             over(history, size)
