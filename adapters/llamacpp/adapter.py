@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, final
 
 import trio
@@ -32,14 +31,12 @@ from adapter_api import (
     WorkerProps,
     Workload,
 )
-from http_util.client import ClientSettings, open_client
 from http_util.live import LiveStreams
 from http_util.status import EngineReply
 from http_util.stream import StreamBounds, open_events
 
-from . import mapping, reports
-from . import settings as _settings
-from .server import Server, json_as
+from . import mapping, probes
+from .server import json_as
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -48,13 +45,9 @@ if TYPE_CHECKING:
     from adapter_api import AdapterContext, JsonValue, TaskId, TaskRequest, TokenEvent
     from http_util.stream import EventStream
 
-    from .reports import EngineFacts
+    from .server import Server
     from .settings import LlamaCppSettings
 
-DIGEST_BYTES_PER_SNAPSHOT = 1024**3
-DIGEST_BYTES_PER_PROBE = 64 * 1024**2
-"""How much of the model file a call hashes: one to two seconds, and less than a tenth of one."""
-FEATURES = frozenset({"cancel", "chat", "kv_reuse", "seed", "stop"})
 _LAST_ON_ITS_CONNECTION = {"connection": "close"}
 """The server closes the connection after a stream, though it promises to keep it: using it again would be a race."""
 _ONE_PIECE: dict[
@@ -86,58 +79,19 @@ class LlamaCppAdapter:
 
     async def health(self) -> WorkerHealth:
         """Ask `/health`, once; an engine that is away, loading or ill is a report."""
-        try:
-            is_ok = await self._server.report("/health", reports.is_ok, retry=None)
-        except WorkerError as failure:
-            self._server.forget()
-            return reports.ill_health(failure)
-        if is_ok:
-            await self._server.known()
-        return WorkerHealth(live=True, ready=is_ok, detail="" if is_ok else "not ok")
+        return await probes.health(self._server)
 
     async def props(self) -> WorkerProps:
         """Ask `/props`, and `/slots` and `/metrics` where the server has them on."""
-        facts = await self._server.learn()
-        total, free = await self._slots(facts)
-        gauges = await self._gauges(facts)
-        await self._server.advance_digest(DIGEST_BYTES_PER_PROBE)
-        if free is None and total is not None and gauges.processing is not None:
-            free = max(total - gauges.processing, 0)
-        return WorkerProps(
-            slots_total=total,
-            slots_free=free,
-            queue_depth=gauges.deferred,
-            kv_cache_usage_ratio=gauges.kv_usage,
-        )
+        return await probes.props(self._server)
 
     async def capabilities(self) -> Capabilities:
         """Ask what the server serves; embeddings and rerank are tried with an empty body, which costs it nothing."""
-        facts = await self._server.learn()
-        workloads = {Workload.COMPLETION}
-        for workload, path in ((Workload.EMBEDDING, "/v1/embeddings"), (Workload.RERANK, "/rerank")):
-            if await self._serves(path):
-                workloads.add(workload)
-        await self._server.advance_digest(DIGEST_BYTES_PER_SNAPSHOT)
-        limits = [size for size in (facts.ctx_per_slot, self._settings.ctx_max) if size is not None]
-        ctx_max = min(limits, default=None)
-        return Capabilities(
-            engine="llamacpp",
-            engine_version=facts.version or "unknown",
-            model=facts.model,
-            model_digest=self._server.model_digest,
-            ctx_max=ctx_max,
-            max_tokens_out=ctx_max,
-            concurrency=facts.slots,
-            workloads=frozenset(workloads),
-            features=FEATURES,
-        )
+        return await probes.capabilities(self._server, self._settings.ctx_max)
 
     async def engine_version(self) -> str:
         """Ask `/props` for `build_info`; raise `AdapterError` if the server does not tell."""
-        facts = await self._server.learn()
-        if facts.version is None:
-            raise AdapterError("props: the server does not tell its version")
-        return facts.version
+        return await probes.version(self._server)
 
     def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[AsyncIterator[TokenEvent]]:
         """Stream a completion, or answer an embedding or rerank in one piece; see `WorkerAdapter.submit`."""
@@ -171,7 +125,7 @@ class LlamaCppAdapter:
                 yield events
         finally:
             if facts is None or reading.model != facts.alias:  # no last frame, or that of another model
-                self._server.forget()
+                self._server.doubt()
 
     async def _prompt(self, request: TaskRequest) -> str:
         """Return the prompt, which for a chat the server makes with the model's own template."""
@@ -234,31 +188,6 @@ class LlamaCppAdapter:
             total_s=None if ends_at is None else max(ends_at - trio.current_time(), 0),
         )
 
-    async def _slots(self, facts: EngineFacts) -> tuple[int | None, int | None]:
-        """Return total and free slots; a server without `/slots` tells the total alone."""
-        if not facts.has_slots:
-            return facts.slots, None
-        try:
-            return await self._server.report("/slots", reports.slots)
-        except AdapterError:
-            return facts.slots, None
-
-    async def _gauges(self, facts: EngineFacts) -> reports.Gauges:
-        if not facts.has_metrics:
-            return reports.Gauges()
-        try:
-            return await self._server.report("/metrics", reports.gauges)
-        except AdapterError:
-            return reports.Gauges()
-
-    async def _serves(self, path: str) -> bool:
-        """Whether the server takes requests to `path`: it finds fault with an empty one unless that kind is off."""
-        try:
-            await self._server.call(path, {}, bytes, phase="capabilities", bounds_s=self._server.report_s)
-        except AdapterError as refusal:
-            return refusal.upstream_status == HTTPStatus.BAD_REQUEST and "Pooling type" not in refusal.message
-        return True
-
 
 @contextmanager
 def _until(ends_at: float | None, phase: str) -> Iterator[None]:
@@ -273,38 +202,3 @@ def _until(ends_at: float | None, phase: str) -> Iterator[None]:
 
 def _headers(request: TaskRequest) -> Mapping[str, str]:
     return {} if request.correlation_id is None else {"x-correlation-id": request.correlation_id}
-
-
-@final
-class LlamaCppFactory:
-    """Opens llama.cpp adapters."""
-
-    engine = "llamacpp"
-
-    @property
-    def settings_schema(self) -> Mapping[str, JsonValue]:
-        """The schema of `LlamaCppSettings`."""
-        return _settings.schema()
-
-    @asynccontextmanager
-    async def open(self, settings: Mapping[str, object], context: AdapterContext) -> AsyncIterator[LlamaCppAdapter]:
-        """Open an adapter; raise `msgspec.ValidationError`, or `ValueError` for an address that is none."""
-        given = _settings.parse(settings)
-        async with open_client(_client_settings(given, context)) as client:
-            server = Server(client, given, context)
-            try:
-                yield LlamaCppAdapter(server, given, context)
-            finally:
-                server.close()
-
-
-def _client_settings(given: LlamaCppSettings, context: AdapterContext) -> ClientSettings:
-    key = given.api_key
-    return ClientSettings(
-        base_url=given.url,
-        headers={} if key is None else {"authorization": f"Bearer {key.reveal()}"},
-        connect_s=given.timeouts.connect_ms / 1000,
-        proxy=None if given.proxy is None else given.proxy.reveal(),
-        verify=given.verify_tls,
-        dial=context.dial,
-    )

@@ -1,7 +1,7 @@
 """One llama.cpp server: short calls to it, and what is remembered of the process behind it.
 
 Remembered are the facts that hold while one process lives: version, model, sizes. `learn` asks `/props`; `known` asks
-only if nothing is remembered, once for all who wait. `forget` is called after whatever a restart looks like.
+only if there is doubt, once for all who wait. `doubt` is called after whatever a restart looks like.
 
 Implements: ADAPT-3002, ADAPT-3003, ADAPT-3005, HTU-1002.
 """
@@ -58,6 +58,7 @@ class Server:
         self._context = context
         self._own_secrets = Redactor(values=[secret.reveal() for secret in settings.secrets])
         self._is_closed = False
+        self._is_doubtful = True
         self.facts: EngineFacts | None = None
         self._asking: trio.Event | None = None
 
@@ -120,18 +121,22 @@ class Server:
 
     async def learn(self) -> EngineFacts:
         """Ask the server for its facts and remember them; raise `WorkerError`, and then nothing is remembered."""
-        self.facts = None
-        self.facts = await self.report("/props", reports.engine_facts)
-        return self.facts
+        try:
+            facts = await self.report("/props", reports.engine_facts)
+        except WorkerError:
+            self.facts = None
+            raise
+        self.facts, self._is_doubtful = facts, False
+        return facts
 
     async def known(self) -> EngineFacts | None:
-        """Return the facts, asking if none are remembered; None if the server does not tell.
+        """Return the facts, asking if there is doubt about them; None if the server does not tell.
 
         Many callers at once make one call. Cancelled leaves nothing behind.
         """
-        if self.facts is None and self._asking is not None:
+        if self._is_doubtful and self._asking is not None:
             await self._asking.wait()
-        elif self.facts is None:
+        elif self._is_doubtful:
             self._asking = trio.Event()
             try:
                 await self.learn()
@@ -151,9 +156,9 @@ class Server:
         """Work on the digest of the model file, if it can be read here."""
         await self._digest.advance(None if self.facts is None else self.facts.model_path, budget_bytes)
 
-    def forget(self) -> None:
-        """Take it that another process may answer from now on."""
-        self.facts = None
+    def doubt(self) -> None:
+        """Take it that another process may answer from now on; what runs already was begun by the one that is known."""
+        self._is_doubtful = True
 
     def _redact(self, text: str) -> str:
         return self._context.redact(self._own_secrets.text(text))

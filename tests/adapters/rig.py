@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from conformance.engines.script import Script
 
 SECRET = "sk-canary-0123456789abcdef"
+SERVICE_SECRET = "a word that only the service knows for a secret"
 _numbers = itertools.count()
 
 
@@ -66,7 +67,7 @@ async def open_rig(
             replica_id=ReplicaId("r0"),
             random=random,
             dial=double.dial,
-            redact=lambda text: text.replace(SECRET, "[masked]"),
+            redact=lambda text: text.replace(SECRET, "[masked]").replace(SERVICE_SECRET, "[masked]"),
         )
         async with load_factory("llamacpp").open({"url": double.url, **settings}, context) as adapter:
             yield Rig(adapter, double)

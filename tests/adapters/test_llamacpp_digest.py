@@ -81,7 +81,7 @@ async def test_hashing_that_is_cancelled_goes_on_where_it_stopped(tmp_path: Path
 
 async def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     model = tmp_path / "m.gguf"
-    model.write_bytes(os.urandom(CHUNK))
+    model.write_bytes(os.urandom(8 * CHUNK))
     digest = ModelDigest(None, may_read=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(digest.advance, str(model), PLENTY)

@@ -27,7 +27,7 @@ from conformance.engines.script import (
     Step,
     Text,
 )
-from tests.adapters.rig import SECRET, open_rig, read, request
+from tests.adapters.rig import SECRET, SERVICE_SECRET, open_rig, read, request
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -276,6 +276,15 @@ async def test_calls_that_are_no_stream_fail_alike(
 
 def task_of(fields: dict[str, object]) -> TaskRequest:
     return request(**fields)  # type: ignore[arg-type]  # tests name any field they like
+
+
+@pytest.mark.req("HTU-1004")
+@pytest.mark.parametrize("steps", [(bad(SERVICE_SECRET),), (Text("a"), dies(SERVICE_SECRET))])
+async def test_what_only_the_service_knows_is_masked(steps: tuple[Step, ...]) -> None:
+    async with open_rig(Script(steps)) as rig:
+        error = (await read(rig.adapter, request())).error
+    assert error is not None
+    assert error.message.endswith("[masked]")
 
 
 @pytest.mark.req("HTU-1004")

@@ -234,6 +234,22 @@ async def test_a_restart_that_nobody_saw_is_told_after_one_request() -> None:
         assert (await started_by(rig)).engine_version == OTHER.build_info
 
 
+async def test_what_becomes_of_one_stream_does_not_touch_what_another_tells(autojump_clock: MockClock) -> None:
+    script = Script.of(Pause(1), Accept(), Pause(1), Text("a"))
+    task, outcome = request(), Outcome()
+    async with open_rig(script) as rig:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read, rig.adapter, task)
+            nursery.start_soon(read, rig.adapter, request(), outcome)
+            await trio.sleep(0.5)
+            await rig.adapter.cancel(task.task_id)
+            rig.double.load(Script.of(Stall()), path="/props")
+            nursery.start_soon(read, rig.adapter, request())  # asks, and waits for the answer
+        started = outcome.events[0]
+    assert isinstance(started, Started)
+    assert started.engine_version == "b9702-1a2b3c4d"
+
+
 async def test_props_and_version_always_ask() -> None:
     async with open_rig() as rig:
         await rig.adapter.engine_version()

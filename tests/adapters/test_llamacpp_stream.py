@@ -199,9 +199,10 @@ async def test_no_seed_is_taken_for_a_wish_for_a_random_one(seed: int) -> None:
 async def test_a_chat_goes_through_the_models_template() -> None:
     messages = (Message("system", "be nice"), Message("user", "hi"))
     async with open_rig(WORDS) as rig:
-        outcome = await read(rig.adapter, request("", messages=messages))
+        outcome = await read(rig.adapter, request("", messages=messages, correlation_id="c-2"))
         prompt = "<|im_start|>system\nbe nice<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
         assert sent(rig)["prompt"] == prompt
+        assert [seen.headers.get("x-correlation-id") for seen in rig.double.facts.requests] == [None, "c-2", "c-2"]
         assert outcome.text == " one two three"
 
 

@@ -318,11 +318,12 @@ async def test_an_idle_connection_is_closed_after_five_seconds(autojump_clock: M
         assert trio.current_time() == pytest.approx(5.0)
 
 
-async def test_the_connection_of_a_stream_is_not_kept() -> None:
+async def test_the_connection_of_a_stream_is_not_kept(autojump_clock: MockClock) -> None:
     async with open_llamacpp() as double, open_call(double, "/completion", asks(n_predict=1)) as call:
         answer = await call.finish()
         assert answer.headers["keep-alive"] == "timeout=5, max=100"
         assert await call.stream.receive_some() == b""
+        assert trio.current_time() == 0
 
 
 async def test_the_same_seed_makes_the_same_text() -> None:
