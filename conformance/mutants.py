@@ -149,6 +149,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(failure.LeavesAConnection, "LEA-02", "llamacpp"),
     Mutant(failure.LosesSlotsOnErrors, "LEA-03"),
     Mutant(failure.ForgetsItsGenerator, "LEA-04"),
+    Mutant(failure.ForgetsASocket, "LEA-04"),
     Mutant(report.QuotesItsKey, "RED-01"),
     Mutant(report.ShowsItsKey, "RED-01"),
     Mutant(report.LogsItsKey, "RED-01"),

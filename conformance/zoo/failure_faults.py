@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -210,6 +211,15 @@ class ForgetsItsGenerator(Wrapper):
 async def _passed_on(events: Events) -> AsyncGenerator[TokenEvent, None]:  # noqa: ASYNC900 - this is the fault
     async for event in events:
         yield event
+
+
+class ForgetsASocket(Stream):
+    """Makes a socket for a stream that fails and leaves it to the garbage collector, in a cycle."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        cycle: list[object] = [socket.socket()]
+        cycle.append(cycle)
+        raise error
 
 
 class GroupsErrors(Wrapper):
