@@ -32,7 +32,7 @@ NAIVE_SHARE = 16
 SETTLE_S = 2.0
 _EXAMPLES = """\
 examples:
-  python -m benchmarks.relay                      everything, under a minute
+  python -m benchmarks.relay                      everything, in about a minute
   python -m benchmarks.relay --quick              the same in ten seconds, too short to quote
   python -m benchmarks.relay --flood --streams 32 --tokens 20000
   python -m benchmarks.relay --paced --json       only the delays, as JSON
@@ -71,7 +71,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--paced", action="store_true", help="only (or also) delay per token under pace")
     parser.add_argument("--memory", action="store_true", help="only (or also) memory with many open streams")
     parser.add_argument("--streams", type=int, metavar="N", help="streams at once (flood 8, paced 64, memory 500)")
-    parser.add_argument("--tokens", type=int, metavar="N", help="tokens per stream (flood 30000, paced 200)")
+    parser.add_argument("--tokens", type=int, metavar="N", help="tokens per stream (flood 20000, paced 150)")
     parser.add_argument("--repeat", type=int, metavar="N", help="runs of which the median counts (3)")
     parser.add_argument("--quick", action="store_true", help="little of everything: does it work at all?")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -112,7 +112,7 @@ def _enter(stack: ExitStack, engine_url: str) -> list[Contestant]:
 
 def _measure_flood(contestants: list[Contestant], options: argparse.Namespace) -> list[Flood]:
     streams = options.streams or 8
-    tokens = options.tokens or (500 if options.quick else 30_000)
+    tokens = options.tokens or (500 if options.quick else 20_000)
     runs: dict[str, list[Flood]] = {each.name: [] for each in contestants}
     for turn in range(options.repeat):
         for each in contestants:
@@ -126,7 +126,7 @@ def _measure_flood(contestants: list[Contestant], options: argparse.Namespace) -
 
 def _measure_paced(contestants: list[Contestant], options: argparse.Namespace) -> list[Paced]:
     streams = options.streams or (8 if options.quick else 64)
-    tokens = options.tokens or (10 if options.quick else 200)
+    tokens = options.tokens or (10 if options.quick else 150)
     results = []
     for each in contestants:
         _tell(f"paced: {each.name}, {streams} streams x 50 tokens/s, {tokens} tokens each")
