@@ -226,6 +226,16 @@ async def test_a_restart_that_cut_a_stream_is_told_by_the_next(autojump_clock: M
         assert (await started_by(rig)).engine_version == OTHER.build_info
 
 
+async def test_an_engine_that_no_longer_tells_is_not_guessed(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        await rig.adapter.health()
+        rig.double.stop()
+        await rig.adapter.health()
+        rig.double.start()
+        rig.double.load(Script.of(Fail(404, "not_found_error", "File Not Found")), path="/props")
+        assert (await started_by(rig)).engine_version is None
+
+
 async def test_a_restart_that_nobody_saw_is_told_after_one_request() -> None:
     async with open_rig() as rig:
         await rig.adapter.health()
