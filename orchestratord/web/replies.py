@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from orchestratord.errors import ErrorEnvelope
 
 DEFAULT_WAIT_MS = 1000
+_QUOTING = frozenset({"message", "engine"})
+"""The fields that repeat what a client or an engine said."""
 
 
 def json_response(data: Mapping[str, JsonValue], status: int = 200) -> Response:
@@ -26,7 +28,8 @@ def json_response(data: Mapping[str, JsonValue], status: int = 200) -> Response:
 
 def error_response(envelope: ErrorEnvelope, redact: Callable[[str], str]) -> Response:
     """Return the envelope under its status, with the headers that belong to it."""
-    response = json_response({**envelope.data, "message": redact(envelope.message)}, envelope.status)
+    said = {name: redact(value) for name, value in envelope.data.items() if name in _QUOTING and isinstance(value, str)}
+    response = json_response({**envelope.data, **said}, envelope.status)
     wait_ms = envelope.retry_after_ms or DEFAULT_WAIT_MS
     match envelope.status:
         case 401:

@@ -85,7 +85,7 @@ def served(app: Quart) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.req("OC-CTRL-2004", "OC-CTRL-2004a", "AUTH-1008")
 async def test_the_routes_are_the_document_s(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
-    apps: list[Quart] = []
+    apps: list[QuartTrio] = []
 
     def create(services: Services) -> QuartTrio:
         apps.append(create_app(services))
@@ -99,7 +99,7 @@ async def test_the_routes_are_the_document_s(monkeypatch: pytest.MonkeyPatch, au
 
 def numeric_defaults(config: Config) -> Iterator[tuple[str, object]]:
     tables = {"server": config.server, "stream": config.stream, "history": config.history, "log": config.log}
-    tables |= {"pools": config.pools[0], "pools.queue": config.pools[0].queue}  # type: ignore[dict-item]
+    tables |= {"pools": config.pools[0], "pools.queue": config.pools[0].queue}
     for table, values in tables.items():
         for name, value in msgspec.structs.asdict(values).items():
             yield f"{table}.{name}", value
