@@ -66,6 +66,9 @@ class LlamaCppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Tokens | None, Meta(description="Tokens a request may use; absent means what a slot of the server holds.")
     ] = None
 
+    def __repr__(self) -> str:
+        return "<LlamaCppSettings>"  # an address may hold a password
+
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Every credential among the settings."""
