@@ -8,6 +8,7 @@ Implements: HTU-1001, HTU-1005.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, cast
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -71,8 +72,10 @@ class LlamaCppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """Every credential among the settings."""
-        return tuple(secret for secret in (self.api_key, self.proxy) if secret is not None)
+        """Every credential among the settings, a password in the address included."""
+        password = urlsplit(self.url).password
+        in_url = () if password is None else (Secret(unquote(password)),)
+        return (*(secret for secret in (self.api_key, self.proxy) if secret is not None), *in_url)
 
 
 def parse(settings: Mapping[str, object]) -> LlamaCppSettings:

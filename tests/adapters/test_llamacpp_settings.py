@@ -71,6 +71,13 @@ def test_credentials_are_marked_and_do_not_print() -> None:
     assert [secret.reveal() for secret in given.secrets] == ["hunter-2-hunter-2", "http://u:pw@p"]
 
 
+@pytest.mark.req("HTU-1004")
+def test_a_password_in_the_address_is_a_credential_too() -> None:
+    given = settings.parse({"url": "http://user:a%2Fpassword@engine.test"})
+    assert "password" not in repr(given)
+    assert [secret.reveal() for secret in given.secrets] == ["a/password"]
+
+
 @pytest.mark.parametrize("url", ["engine:8080", "ftp://engine", "http://engine?x=1"])
 async def test_an_address_that_is_none_is_refused_at_opening(url: str) -> None:
     with pytest.raises(ValueError, match="address"):
