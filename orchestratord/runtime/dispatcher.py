@@ -150,6 +150,7 @@ class Dispatcher:
             log=FrameLog(ahead=self._stream.channel_cap, max_bytes=self._stream.max_log_bytes),
             admitted_at=trio.current_time(),
             facts=self._facts(order, pool),
+            narrates=self._stream.narration,
         )
         self._seat(task, pool)
         return task.admission

@@ -67,15 +67,16 @@ class FrameLog:
             raise LogFull(f"more than {self.max_bytes} bytes of frames")
         self._add(frame)
 
-    def close(self, terminal: bytes) -> None:
-        """Add the terminal frame; nothing comes after it, and the byte bound does not count for it."""
+    def close(self, *last: bytes) -> None:
+        """Add the last frames, the terminal one at their end; the byte bound does not count for them."""
         self.is_closed = True
-        self._add(terminal)
+        for frame in last:
+            self._add(frame)
 
-    def close_canceled(self, terminal: bytes) -> None:
-        """Add the terminal frame and let every reader skip to it: what was not taken yet is dropped."""
+    def close_canceled(self, *last: bytes) -> None:
+        """Add the last frames and let every reader skip to them: what was not taken yet is dropped."""
         self.sealed_at = len(self.frames)
-        self.close(terminal)
+        self.close(*last)
         self.changed()
 
     async def wait_room(self) -> None:
@@ -184,4 +185,4 @@ class Reader:
         log = self._log
         opening = b"" if self.position else log.frames[0]
         self.position = len(log.frames)
-        return opening + log.frames[-1]
+        return opening + b"".join(log.frames[log.sealed_at :])

@@ -44,6 +44,7 @@ class Runner:
     def __init__(self, host: AdapterHost, stream: StreamConfig, telemetry: Telemetry) -> None:
         self._host = host
         self._stream = stream
+        self._narration_s = stream.narration_period_ms / 1000 if stream.narration else 0.0
         self._telemetry = telemetry
 
     async def execute(self, task: Task, pool: Pool) -> None:
@@ -108,6 +109,8 @@ class Runner:
         async for event in events:
             if log.is_closed:  # canceled while the adapter had more at hand
                 return
+            if self._narration_s:
+                self._narrate_now_and_then(task)
             if type(event) is not Token:
                 self._publish(task, event)
                 continue
@@ -126,8 +129,20 @@ class Runner:
             task.finish(event)
         elif type(event) is Metrics:
             self._offer_metrics(task, event.data)
-        elif news := task.learn(event.data):
-            task.publish("metrics", news)
+        else:
+            if news := task.learn(event.data):
+                task.publish("metrics", news)
+            self._narrate(task, "start", f"{task.order.engine} starts to answer")
+
+    def _narrate_now_and_then(self, task: Task) -> None:
+        now = trio.current_time()
+        if now - task.narrated_at >= self._narration_s:
+            self._narrate(task, "progress", f"{task.order.engine} has given {task.tokens} pieces of text so far")
+
+    def _narrate(self, task: Task, action: str, human: str) -> None:
+        task.narrated_at = trio.current_time()
+        if not task.narrate(action, human):
+            self._telemetry.dropped_frame("narration")
 
     def _offer_metrics(self, task: Task, data: Mapping[str, JsonValue]) -> None:
         """Write a `metrics` frame, unless readers are behind: it is the first thing to go."""

@@ -78,6 +78,8 @@ class Task:
     error: ErrorEnvelope | None = None
     cancel_reason: CancelReason | None = None
     has_started_frame: bool = False
+    narrates: bool = False
+    narrated_at: float = 0.0
     begun: bool = False
 
     def __post_init__(self) -> None:
@@ -133,11 +135,20 @@ class Task:
         if not self.log.is_closed:
             self._append(event, data)
 
+    def narrate(self, action: str, human: str) -> bool:
+        """Write a `narration` frame if the service narrates; False if readers are behind: it goes before `metrics`."""
+        if not self.narrates or self.log.is_closed:
+            return True
+        if self.log.lag > self.log.ahead // 4:
+            return False
+        self._append("narration", self._narration(action, human))
+        return True
+
     def finish(self, end: End) -> None:
         """Write the `end` frame of a task that the engine has answered in full."""
         if self._conclude(TaskState.ENDED):
             self.end = end
-            self.log.close(frame(self.log.next_id, "end", end.data))
+            self.log.close(*self._last("end", end.data, "the answer is complete"))
 
     def fail(self, envelope: ErrorEnvelope) -> None:
         """Write the `error` frame and stop the run, wherever it is."""
@@ -145,7 +156,7 @@ class Task:
             self.error = envelope
             minimal = ("code", "message", "retriable", "retry_after_ms", "engine")
             data = {name: value for name, value in envelope.data.items() if name in minimal}
-            self.log.close(frame(self.log.next_id, "error", data))
+            self.log.close(*self._last("error", data, f"the task fails: {envelope.code}"))
             self.scope.cancel()
 
     def cancel(self, reason: CancelReason) -> bool:
@@ -165,7 +176,7 @@ class Task:
             finish_reason=FinishReason.CANCELED,
             canceled=True,
         )
-        self.log.close_canceled(frame(self.log.next_id, "end", self.end.data))
+        self.log.close_canceled(*self._last("end", self.end.data, f"the task is stopped: {reason}"))
         self.scope.cancel()
         return True
 
@@ -176,6 +187,16 @@ class Task:
         self.state = state
         self.ended_at = trio.current_time()
         return True
+
+    def _last(self, event: str, data: Mapping[str, JsonValue], human: str) -> list[bytes]:
+        if not self.narrates:
+            return [frame(self.log.next_id, event, data)]
+        action = "cancel" if self.state is TaskState.CANCELED else event
+        told = frame(self.log.next_id, "narration", self._narration(action, human))
+        return [told, frame(self.log.next_id + 1, event, data)]
+
+    def _narration(self, action: str, human: str) -> dict[str, JsonValue]:
+        return {"human": human, "actor": "orchestratord", "action": action, "target": self.pool_id}
 
     def _append(self, event: str, data: Mapping[str, JsonValue]) -> None:
         self.log.append(frame(self.log.next_id, event, data))
