@@ -1,0 +1,108 @@
+"""What each field of a body or frame is for, in words: the one part of the HTTP page's tables that no schema holds."""
+
+_TASK = {
+    "task_id": "chosen by the client, unique; the same id with the same body is answered as before, with another 400",
+    "session_id": "groups tasks in the log",
+    "workload": "kind of answer",
+    "model_ref": "one of the names that `/v1/capabilities` lists under `models`; `default` is the default pool",
+    "engine": "engine of the pool",
+    "ctx": "context the task needs, in tokens; at most the pool's `ctx_max`",
+    "priority": "`interactive` goes before `batch`",
+    "max_tokens": "most tokens of the answer; at most `ctx`",
+    "deadline_ms": "from admission to the end of the answer, waiting included",
+    "seed": "the same seed, prompt and sampling give the same text, as far as the engine keeps that",
+    "determinism": "`strict` forbids the engine to reuse its cache of earlier prompts",
+    "sampler_profile_version": "name of a sampler profile of the pool",
+    "prompt": "text to go on from; absent means empty; not together with `messages`",
+    "messages[].role": "`system`, `user`, `assistant`, or what else the model's template knows",
+    "messages[].content": "what was said",
+    "inputs": "texts to embed, or documents to rank against `prompt`; only with those workloads, and required there",
+    "sampling.temperature": "randomness; 0 takes the likeliest token; 0 to 100",
+    "sampling.top_p": "keep the likeliest tokens up to this probability; 0 to 1",
+    "sampling.top_k": "keep this many of the likeliest tokens; 0 keeps all",
+    "sampling.min_p": "drop tokens below this share of the likeliest; 0 to 1",
+    "sampling.repeat_penalty": "penalty on repeated tokens; 1 is none; 0 to 100",
+    "sampling.presence_penalty": "penalty on tokens already present; -100 to 100",
+    "sampling.frequency_penalty": "penalty by how often a token occurred; -100 to 100",
+    "sampling.stop": "texts that end the answer; at most 64, none empty",
+    "expected_tokens": "accepted, without effect in this version",
+    "kv_hint": "`reuse` lets the engine use its cache of earlier prompts; `cold` and absent do not",
+    "output_mode": "accepted, without effect",
+    "placement.mode": "`pin`: this pool or an error; `prefer`: these where possible; `auto`: the soonest",
+    "placement.pin_pool_id": "the pool, for `pin`",
+    "placement.prefer_pools": "the pools, for `prefer`",
+    "placement.avoid_pools": "pools that may not take the task; a pin goes before it",
+    "placement.require_device_mask": "refused with `INVALID_PARAMS`: no pool declares its devices",
+    "placement.allow_fallback": "for `prefer`: whether another pool will do",
+}
+_ADMISSION = {
+    "task_id": "the task's id",
+    "queue_position": "tasks that go before it",
+    "predicted_start_ms": "estimated time until it has a slot; an estimate from how long slots were held lately",
+    "backoff_ms": "how long to hold back before the next task; 0 in this version",
+}
+_ENVELOPE = {
+    "code": "one of the codes above; for programs",
+    "message": "what is wrong; for people, redacted",
+    "engine": "the engine, where it is known",
+    "pool_id": "the pool, where it is known",
+    "retriable": "whether the same request may work elsewhere or later",
+    "retry_after_ms": "when",
+    "policy_label": "what refused the task: the queue's policy",
+    "hint": "what to do, where the service knows",
+}
+_STARTED = {
+    "queue_position": "tasks that go before this one, at this moment",
+    "predicted_start_ms": "estimated time until it has a slot, at this moment",
+    "correlation_id": "of the request that enqueued the task",
+    "engine": "engine of the pool",
+    "engine_version": "what the engine says it is",
+    "model_digest": "`sha256:…` of the model, where it is known",
+    "sampler_profile_version": "sampler profile in use",
+    "seed": "seed in use: the caller's, or the one that was drawn, where that is known when the stream opens",
+    "pool_id": "pool that has the task",
+    "replica_id": "replica that has the task, once it has a slot",
+    "tokens_in": "tokens of the prompt, where they are known by then",
+    "kv_warmth": "whether the engine had part of the prompt in its cache",
+}
+_METRICS = {
+    "queue_depth": "tasks that wait (not sent by this version)",
+    "queue_position": "tasks that go before this one; sent while it waits, when it changes",
+    "predicted_start_ms": "estimated time until it has a slot",
+    "on_time_probability": "chance to meet the deadline (not sent by this version)",
+    "kv_warmth": "whether the engine had part of the prompt in its cache",
+}
+_END = {
+    "tokens_out": "tokens of the answer, as the engine counts them; after a cancel, the `token` frames made",
+    "decode_time_ms": "from the first token to the end",
+    "decode_ms": "the same",
+    "tokens_in": "tokens of the prompt, as the engine counts them",
+    "finish_reason": "why it ended",
+    "engine_finish_reason": "the engine's own word, where it is none of those",
+    "canceled": "there after a cancel, and only then",
+    "result": "for `embedding` one vector, for `rerank` one score, for each of `inputs` in their order",
+}
+_ERROR = {
+    "code": "one of the codes above",
+    "message": "what is wrong; for people, redacted",
+    "retriable": "whether the same request may work elsewhere or later",
+    "retry_after_ms": "when, where it is known",
+    "engine": "the engine",
+}
+MEANINGS: dict[str, dict[str, str]] = {
+    "TaskRequest": _TASK,
+    "AdmissionResponse": _ADMISSION,
+    "ErrorEnvelope": _ENVELOPE,
+    "started": _STARTED,
+    "token": {"t": "text, never empty; whole characters", "i": "place among the `token` frames: 0, 1, 2, …"},
+    "metrics": _METRICS,
+    "narration": {
+        "human": "a short sentence",
+        "actor": "who does it",
+        "action": "what is done",
+        "target": "to what",
+    },
+    "end": _END,
+    "error": _ERROR,
+}
+"""Body or event -> field -> what it is for."""
