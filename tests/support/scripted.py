@@ -80,18 +80,30 @@ class Script:
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = list(steps)
-        self.is_aborted = trio.Event()
+        self._error: WorkerError | None = None
+        self._step = trio.CancelScope()
 
     def __aiter__(self) -> Script:
         return self
 
+    def fail(self, error: WorkerError) -> None:
+        """Break the stream where it stands: a step under way is given up, and the reader gets the error."""
+        self._error = error
+        self._step.cancel()
+
     async def __anext__(self) -> TokenEvent:
-        await trio.lowlevel.checkpoint()
-        while self._steps:
-            step = self._steps.pop(0)
-            if isinstance(step, Started | Token | Metrics | End | Failed):
-                return step
-            await perform(step)
+        self._step = trio.CancelScope()
+        if self._error is not None:
+            self._step.cancel()
+        with self._step:
+            await trio.lowlevel.checkpoint()
+            while self._steps:
+                step = self._steps.pop(0)
+                if isinstance(step, Started | Token | Metrics | End | Failed):
+                    return step
+                await perform(step)
+        if self._error is not None:
+            raise self._error
         raise StopAsyncIteration
 
 
@@ -116,6 +128,7 @@ class ScriptedAdapter:
     workloads: frozenset[Workload] = frozenset({Workload.COMPLETION})
     requests: list[TaskRequest] = field(default_factory=list)
     live: dict[TaskId, None] = field(default_factory=dict)
+    scripts: dict[TaskId, Script] = field(default_factory=dict)
     canceled: list[TaskId] = field(default_factory=list)
     held_until: dict[TaskId, float] = field(default_factory=dict)
 
@@ -163,7 +176,9 @@ class ScriptedAdapter:
             for step in self.entry:
                 assert not isinstance(step, Started | Token | Metrics | End | Failed)
                 await perform(step)
-            yield Script(self.streams[min(number, len(self.streams) - 1)])
+            script = Script(self.streams[min(number, len(self.streams) - 1)])
+            self.scripts[request.task_id] = script
+            yield script
         finally:
             self.live.pop(request.task_id, None)
             self.held_until[request.task_id] = trio.current_time() + self.linger_s

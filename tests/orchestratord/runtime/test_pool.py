@@ -145,7 +145,9 @@ async def test_only_held_slots_teach_the_estimate(autojump_clock: trio.testing.M
 
 
 @pytest.mark.req("OC-CTRL-2050", "OC-CORE-1002")
-async def test_a_start_is_predicted_by_priority() -> None:  # noqa: ASYNC124 - reads Trio's clock
+async def test_a_start_is_predicted_by_priority(  # noqa: ASYNC124 - reads Trio's clock
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     pool = new_pool()
     offer(pool)
     for _ in range(3):
