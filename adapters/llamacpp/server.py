@@ -9,6 +9,7 @@ Implements: ADAPT-3002, ADAPT-3003, ADAPT-3005, HTU-1002.
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
@@ -56,6 +57,7 @@ class Server:
         self._digest = ModelDigest(settings.model_digest, may_read=is_this_machine(settings.url))
         self.report_s = settings.timeouts.health_ms / 1000
         self._context = context
+        self._version = settings.engine_version
         self._own_secrets = Redactor(values=[secret.reveal() for secret in settings.secrets])
         self._is_closed = False
         self._is_doubtful = True
@@ -126,6 +128,8 @@ class Server:
         except WorkerError:
             self.facts = None
             raise
+        if self._version is not None:
+            facts = replace(facts, version=self._version)
         self.facts, self._is_doubtful = facts, False
         return facts
 

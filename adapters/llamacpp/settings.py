@@ -63,6 +63,10 @@ class LlamaCppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Digest | None,
         Meta(description="Digest of the model; absent means that of the model file, where it is on this machine."),
     ] = None
+    engine_version: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="What to call the server's version; absent means its own `build_info`."),
+    ] = None
     ctx_max: Annotated[
         Tokens | None, Meta(description="Tokens a request may use; absent means what a slot of the server holds.")
     ] = None

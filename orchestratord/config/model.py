@@ -95,7 +95,10 @@ class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     optional: Annotated[bool, _meta("Let requests that come from loopback omit the token; nobody else.")] = False
     trust_proxy: Annotated[
         bool,
-        _meta("Trust an Authorization header that a reverse proxy injects. Whoever reaches the port is then trusted."),
+        _meta(
+            "Trust any Authorization header that comes from loopback, where a reverse proxy has checked it. Every program "
+            "on this machine is then trusted."
+        ),
     ] = False
 
 

@@ -332,3 +332,11 @@ async def test_an_adapter_that_is_closed_refuses_everything(autojump_clock: Mock
         assert isinstance(error, PoolUnavailable)
         assert not error.retriable
     assert trio.current_time() == 0
+
+
+@pytest.mark.req("ADAPT-3000", "ADAPT-3003")
+async def test_a_version_may_be_named_for_a_build_that_does_not_know_its_own() -> None:
+    async with open_rig(engine_version="package-1.2") as rig:
+        assert await rig.adapter.engine_version() == "package-1.2"
+        assert (await rig.adapter.capabilities()).engine_version == "package-1.2"
+        assert (await started_by(rig)).engine_version == "package-1.2"

@@ -112,3 +112,23 @@ async def test_the_log_knows_the_caller_and_never_the_token(
         seen = {line["identity"] for line in service.logged() if line.get("job_id") == task_id and "identity" in line}
         assert seen == {identity}
         assert TOKEN not in service.log.getvalue()
+
+
+@pytest.mark.req("AUTH-1006")
+@pytest.mark.parametrize(
+    ("host", "sent", "status"),
+    [
+        ("127.0.0.1", "Bearer what-the-proxy-checked", 200),
+        ("::1", "Basic dXNlcjpwdw==", 200),
+        ("127.0.0.1", None, 401),
+        ("127.0.0.1", "Bearer", 401),
+        (REMOTE, "Bearer what-nobody-checked", 401),
+        (REMOTE, RIGHT, 200),
+    ],
+)
+async def test_a_proxy_on_this_machine_is_trusted_and_no_other(
+    host: str, sent: str | None, status: int, autojump_clock: MockClock
+) -> None:
+    async with open_service(configuration(token=TOKEN, auth={"trust_proxy": True})) as service:
+        headers = [] if sent is None else [("Authorization", sent)]
+        assert (await service.call("GET", "/metrics", headers=headers, host=host)).status == status
