@@ -85,5 +85,5 @@ def _json_line(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
     record = {**ordered, **event}
     try:
         return msgspec.json.encode(record).decode()
-    except (UnicodeEncodeError, TypeError):  # half a surrogate pair, or a value that is not JSON
-        return json.dumps(record, default=repr)
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped
+        return json.dumps(record)

@@ -57,6 +57,13 @@ class Metrics:
         assert isinstance(metric, Gauge)
         metric.set(value)
 
+    def clear_gauges(self) -> None:
+        """Forget every gauge that has labels: what is not set again cannot be read any more."""
+        for spec in METRICS:
+            metric = self._metrics[spec.name]
+            if spec.kind is Kind.GAUGE and spec.labels:
+                metric.clear()
+
     def observe(self, name: str, labels: Mapping[str, str], value: float) -> None:
         """Take a histogram's sample."""
         metric = self._child(name, labels)

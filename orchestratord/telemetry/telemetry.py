@@ -153,7 +153,8 @@ class Telemetry:
         self.log.debug(note.action.value, **told)
 
     def exposition(self, pools: Iterable[Pool]) -> bytes:
-        """Return the metrics, with the gauges of the pools as they are now."""
+        """Return the metrics, with the gauges of the pools as they are now and of nothing else."""
+        self.metrics.clear_gauges()
         for pool in pools:
             self._gauge_pool(pool)
         return self.metrics.text()

@@ -133,6 +133,7 @@ def new_order(
     priority: Priority = Priority.INTERACTIVE,
     deadline_ms: int = 60_000,
     task_id: str = "",
+    session_id: str = "session",
     digest: bytes = b"",
     engine: str = "scripted",
     placement: Placement = ANYWHERE,
@@ -142,7 +143,7 @@ def new_order(
     asked: dict[str, object] = {"model_ref": "m", "max_tokens": 16, **fields}
     request = TaskRequest(
         task_id=TaskId(task_id or str(uuid.uuid4())),
-        session_id=SessionId("session"),
+        session_id=SessionId(session_id),
         correlation_id=CORRELATION,
         prompt=prompt,
         **asked,  # type: ignore[arg-type]  # a test names fields freely
