@@ -11,7 +11,7 @@ import trio
 from orchestratord.config import ConfigError, load_config
 from orchestratord.service import serve as serve_service
 
-from .serving import serve_pools
+from .serving import collect_rarely, serve_pools
 from .signals import interruptible
 from .start import CommandFailed
 
@@ -30,6 +30,7 @@ def main(options: argparse.Namespace) -> int:
         config = load_config(options.config, os.environ)
     except ConfigError as error:
         raise CommandFailed(f"the configuration cannot be used:\n{error}") from None
+    collect_rarely()
     return trio.run(serve_config, config, str(options.config), serve_service)
 
 

@@ -27,7 +27,7 @@ from .order import Order
 from .parser import DEFAULT_URL
 from .progress import open_progress
 from .run import complete
-from .serving import require_free, serve_pools
+from .serving import collect_rarely, require_free, serve_pools
 from .signals import interruptible
 from .start import CommandFailed
 
@@ -54,6 +54,7 @@ _READY_TRIES = 10
 def main(options: argparse.Namespace) -> int:
     """Start everything and serve."""
     up = Up(options, os.environ, sys.stdout, open_progress(sys.stderr), serve_service)
+    collect_rarely()
     return trio.run(interruptible, up.run)
 
 

@@ -96,8 +96,8 @@ class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     trust_proxy: Annotated[
         bool,
         _meta(
-            "Trust any Authorization header that comes from loopback, where a reverse proxy has checked it. Every program "
-            "on this machine is then trusted."
+            "Trust any Authorization header that comes from loopback, where a reverse proxy has checked it. Every "
+            "program on this machine is then trusted."
         ),
     ] = False
 
