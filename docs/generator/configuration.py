@@ -20,16 +20,14 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = {"PoolConfig": ("replicas[].", "queue."), "ConfigFile": ()}
 """Tables inside a table that have a block of their own."""
-NO_EFFECT = {"auth.trust_proxy": "TRUST_PROXY_AUTH"}
-"""Keys that are accepted and that nothing acts on, with their variables."""
 
 
-def table_of(definition: str, prefix: str = "") -> str:
-    """Return the keys of one table of the file; `prefix` is its name, to mark keys without effect."""
+def table_of(definition: str) -> str:
+    """Return the keys of one table of the file."""
     definitions = cast("Mapping[str, Mapping[str, object]]", file_schema()["$defs"])
     found = rows(definitions[definition], definitions=definitions)
     elsewhere = _ELSEWHERE.get(definition, ())
-    return _keys((row for row in found if not row.name.startswith(elsewhere)), prefix)
+    return _keys(row for row in found if not row.name.startswith(elsewhere))
 
 
 def settings_of(engine: str) -> str:
@@ -62,15 +60,14 @@ def environment() -> str:
                 ", ".join(code(name) for name in (variable.name, *variable.aliases)),
                 code(sets[variable.name]) if variable.name in sets else "",
                 code(variable.default) if variable.default else "",
-                variable.does
-                + (" (accepted, without effect in this version)" if variable.name in NO_EFFECT.values() else ""),
+                variable.does,
             )
             for variable in specs.load().environment
         ),
     )
 
 
-def _keys(found: Iterable[Row], prefix: str = "") -> str:
+def _keys(found: Iterable[Row]) -> str:
     return table(
         ["key", "type", "default", "range", "meaning"],
         (
@@ -79,8 +76,7 @@ def _keys(found: Iterable[Row], prefix: str = "") -> str:
                 row.type,
                 "required" if row.is_required else row.default,
                 row.limits,
-                row.meaning
-                + (" *Accepted, without effect in this version.*" if f"{prefix}.{row.name}" in NO_EFFECT else ""),
+                row.meaning,
             )
             for row in found
         ),
