@@ -233,6 +233,20 @@ async def test_a_reader_that_comes_after_the_cancel_sees_no_token_that_nobody_ha
         assert "token" not in late.kinds
 
 
+@pytest.mark.req("SSE-1002e", "OC-CTRL-2026a")
+async def test_a_micro_batch_window_does_not_hold_the_acknowledgement(autojump_clock: MockClock) -> None:
+    async with open_service(configuration(PACE, stream={"microbatch_ms": 900})) as service:
+        task_id = await service.admit(max_tokens=100)
+        events = await service.open_stream(task_id)
+        await events.until("token")
+        began = trio.current_time()
+        assert (await service.cancel(task_id)).status == 204
+        assert trio.current_time() == began
+        await events.rest()
+        assert events.frames[-1].data["canceled"] is True
+        assert b"event: token" not in service.sent_after_first(ACKNOWLEDGED)
+
+
 @pytest.mark.req("OC-CTRL-2012")
 async def test_a_cancel_lets_the_next_task_start(autojump_clock: MockClock) -> None:
     async with open_service(configuration({"slots": 1, "scripts": [STALLING, [{"do": "started"}, {"do": "end"}]]})) as (

@@ -159,13 +159,15 @@ async def test_a_deadline_that_the_queue_eats_up_is_refused_at_once(autojump_clo
         ("shed-low-priority", "interactive", None),
     ],
 )
+@pytest.mark.parametrize("waited_s", [0, 0.7, 60])
 async def test_a_full_queue_refuses_with_everything_a_client_needs_to_wait(
-    policy: str, priority: str, code: str | None, autojump_clock: MockClock
+    policy: str, priority: str, code: str | None, waited_s: float, autojump_clock: MockClock
 ) -> None:
     config = configuration(STALLED, pool={"queue": {"capacity": 2, "policy": policy}})
     async with open_service(config) as service:
         for _ in range(3):
             await service.admit(priority="interactive")
+        await trio.sleep(waited_s)
         reply = await service.call("POST", "/v1/tasks", body=task(priority=priority))
         assert reply.status == 429
         assert reply.code == code or (code is None and reply.code in {"ADMISSION_REJECT", "QUEUE_FULL_DROP_LRU"})

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from orchestratord.web.connection import KEEP_ALIVE_S
+from orchestratord.web.connection import KEEP_ALIVE_S, LINGER_S
 from tests.support.service import configuration, open_service, task
 
 if TYPE_CHECKING:
@@ -143,6 +143,24 @@ async def test_a_body_beyond_the_limit_is_refused_unread(is_chunked: bool, autoj
         assert sent < 10_000_000
         await client.close()
         await trio.sleep(1)
+        assert service.connections == 0
+
+
+@pytest.mark.req("OC-CTRL-2010d")
+async def test_a_client_that_still_sends_is_heard_out_for_a_moment_and_no_longer(autojump_clock: MockClock) -> None:
+    """A close while bytes arrive is a reset, and a reset can destroy the answer on its way."""
+    async with open_service() as service:
+        client = service.connect()
+        await client.send_head("POST", "/v1/tasks", headers=[("Content-Length", "5000000")])
+        assert (await client.reply()).status == 413
+        began = trio.current_time()
+        with pytest.raises(trio.BrokenResourceError):
+            for _ in range(100):
+                await client.stream.send_all(b"x" * 1000)
+                await trio.sleep(0.1)
+        assert trio.current_time() - began == pytest.approx(LINGER_S, abs=0.2)
+        await client.close()
+        await trio.sleep(0.1)
         assert service.connections == 0
 
 
