@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help run test test-slow check bench fmt clean
+.PHONY: help run test test-slow check bench docs fmt clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -41,6 +41,9 @@ check: .venv/.dev  ## Lint, types, import arrows
 
 bench: .venv/.dev  ## Print relay figures as ratios
 	@.venv/bin/python -m benchmarks.relay
+
+docs: .venv/.dev  ## Write the generated parts of docs/reference anew
+	@.venv/bin/python -m docs.generator
 
 fmt: .venv/.dev  ## Format and sort imports
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format --quiet .

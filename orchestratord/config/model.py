@@ -185,8 +185,8 @@ class QueueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         Literal["reject", "drop-lru", "shed-low-priority"],
         _meta(
             "When it is full: `reject` the new task, `drop-lru`: drop the oldest waiting "
-            "task (batch first), `shed-low-priority`: refuse "
-            "batch to make room for interactive.",
+            "task (batch first), `shed-low-priority`: drop the batch task that "
+            "has waited least, for an interactive one, and reject batch.",
             example="reject",
         ),
     ] = "reject"
