@@ -3,7 +3,7 @@
 The listening sockets, the connections' life and the end of both are ours, because a service that streams must be able
 to cut a client off and to exit within its grace period whatever its clients do.
 
-Implements: SSE-1001, SSE-1003, SSE-1004, OC-CTRL-2025.
+Implements: SSE-1001, SSE-1003, SSE-1004, ORCH-3031b.
 """
 
 from __future__ import annotations
