@@ -91,12 +91,18 @@ def run(arguments: Arguments) -> int:
         sys.stderr.write(f"conformance run: {wrong}\n")
         return Exit.USAGE
     selection = select(arguments.only) if arguments.only else select_whole(every)
-    report = Report(Console(highlight=False), mask_for(arguments.seed))
+    report = Report(_console(), mask_for(arguments.seed))
     began_s = time.perf_counter()
-    report.begin(subject.name, selection.checks, spec, arguments.seed)
+    cases = sum(case.seeds for scene in selection.plays for case in selection.cases(scene, subject, spec))
+    report.begin(subject.name, selection.checks, spec, arguments.seed, cases)
     result = run_checks(subject, selection, spec, every=every, seed=arguments.seed, heard=report.heard)
     report.finish(result, spec, time.perf_counter() - began_s, is_verbose=arguments.verbose)
     return result.exit_code
+
+
+def _console() -> Console:
+    """Return a console on the true standard output: while a case plays, `sys.stdout` is the case's."""
+    return Console(file=sys.stdout, highlight=False)
 
 
 def _wrong_case(arguments: Arguments, subject: Subject, spec: specs.Specification) -> str | None:
@@ -130,7 +136,7 @@ def mutants(arguments: Arguments) -> int:
     """Hunt every broken adapter and try every odd one."""
     chosen = [mutant for mutant in MUTANTS if not arguments.names or mutant.name in arguments.names]
     odd = [reference for reference in REFERENCES if not arguments.names or reference.name in arguments.names]
-    report = ZooReport(Console(highlight=False), mask_for(0))
+    report = ZooReport(_console(), mask_for(0))
     for mutant in chosen:
         report.hunted(hunt(mutant, is_whole=arguments.whole))
     for reference in odd:

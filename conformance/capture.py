@@ -74,6 +74,10 @@ def _unraisable_to(caught: Captured) -> Iterator[None]:
         sys.unraisablehook = hook
 
 
+_ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+"""What every record has; the rest is what the caller gave along with it."""
+
+
 @final
 class _Handler(logging.Handler):
     def __init__(self, caught: Captured) -> None:
@@ -82,4 +86,5 @@ class _Handler(logging.Handler):
         self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._caught.logs.append(self.format(record))
+        extra = {name: value for name, value in vars(record).items() if name not in _ORDINARY}
+        self._caught.logs.append(f"{self.format(record)} {extra or ''}".rstrip())

@@ -25,7 +25,7 @@ from .times import RELEASE_BOUND_S
 from .transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from specs import Specification
 
@@ -140,9 +140,11 @@ class Lab:
             self.find(finding, *at)
 
     def hear(self, error: BaseException) -> None:
-        """Keep everything an exception says for the search for secrets."""
+        """Keep everything an exception says for the search for secrets, and nothing of what it holds alive."""
         self.sinks.append(("exception", f"{error!r} {error.args!r} {getattr(error, '__notes__', '')}"))
         self.chains.append("".join(traceback.format_exception(error)))
+        for each in _with_causes(error):
+            each.__traceback__ = None
 
     def _check_quiet(self, rig: Rig, leaked: Census) -> None:
         """After every call has returned: nothing that a call started may be left."""
@@ -157,3 +159,14 @@ class Lab:
         self.expect("LEA-01", not leaked, "no task after the adapter is closed", f"still alive: {names(leaked)}")
         count = rig.facts.connections
         self.expect("LEA-02", count == 0, "no connection after the adapter is closed", f"{count} still open")
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]

@@ -172,6 +172,7 @@ _LATE = frozenset({"FRM-08"})
 
 REFERENCES: tuple[Reference, ...] = (
     Reference(references.GivesHalves),
+    Reference(references.GivesBigTokens, _LATE),
     Reference(references.ComesInPairs, _LATE),
     Reference(references.TakesItsTime, _LATE),
     Reference(references.StartsWithTheFirstToken),

@@ -54,9 +54,11 @@ class Report:
         self._groups: dict[str, Group] = {}
         self._group: Group | None = None
         self._played = 0
+        self._in_all = 0
 
-    def begin(self, adapter: str, checks: Sequence[Check], spec: Specification, seed: int) -> None:
-        """Say what is going to run."""
+    def begin(self, adapter: str, checks: Sequence[Check], spec: Specification, seed: int, cases: int) -> None:
+        """Say what is going to run; `cases` is how many there will be."""
+        self._in_all = cases
         rules = {requirement for check in checks for requirement in check.requirements}
         what = f"{_count(len(checks), 'check')} for {len(rules)} of {len(spec.requirements)} requirements"
         self.say(f"conformance of adapter {adapter}: {what}, seed {seed}", "bold")
@@ -70,14 +72,16 @@ class Report:
         if self._console.is_terminal:
             self._draw(scene, done, total)
         elif done == total:
-            self._count(scene, total)
+            self._tally(scene, total)
 
     def _draw(self, scene: Scene, done: int, total: int) -> None:
         if self._bar is None:
-            self._bar = self._progress.add_task(scene.name)
-        self._progress.update(self._bar, description=scene.name, completed=done, total=total)
+            self._bar = self._progress.add_task(scene.name, total=self._in_all)
+        self._progress.update(self._bar, description=scene.name, completed=self._played + done)
+        if done == total:
+            self._played += total
 
-    def _count(self, scene: Scene, cases: int) -> None:
+    def _tally(self, scene: Scene, cases: int) -> None:
         group = self._groups[scene.name]
         if group is not self._group:
             self._flush()

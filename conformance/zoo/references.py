@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from .wrapper import Events
 
 
+_BIG_CHARACTERS = 16_384  # of the order of what a socket's buffer may hold anyway
+
+
 class _Sealed(Stream):
     """Gives no token after a cancel, whatever it holds, and says in its end that it was canceled."""
 
@@ -57,6 +60,28 @@ class GivesHalves(_Sealed):
             self.index += 1
         if not isinstance(event, Token):
             yield event
+
+
+class GivesBigTokens(_Sealed):
+    """Gathers up to 16 KiB of text for one token."""
+
+    text = ""
+    index = 0
+
+    def change(self, event: TokenEvent) -> Iterator[TokenEvent]:
+        self.text += event.t if isinstance(event, Token) else ""
+        if isinstance(event, End) or len(self.text) >= _BIG_CHARACTERS:
+            yield from self._said()
+        if not isinstance(event, Token):
+            yield event
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        return (*self._said(), Failed(error))
+
+    def _said(self) -> Iterator[TokenEvent]:
+        if self.text:
+            yield Token(self.text, self.index)
+            self.text, self.index = "", self.index + 1
 
 
 class ComesInPairs(_Sealed):
