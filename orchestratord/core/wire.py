@@ -103,7 +103,7 @@ class TaskBody(_Body, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(TaskBody)
-_UNKNOWN_FIELD = re.compile(r"unknown field `(?P<name>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?")
+_UNKNOWN_FIELD = re.compile(r"unknown field `(?P<name>.*?)`(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _PLACE = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>[^`]*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?")
 _PLACE_IN_LIST = re.compile(r"\[[^\]]*\]")

@@ -131,15 +131,15 @@ def test_a_wrong_value_inside_is_refused_under_its_path(field: str, value: objec
             {"messages": [{"role": "user", "content": "x"}, {"role": "user", "contents": "x"}]},
             "messages[1].contents: unknown field; did you mean `content`?",
         ),
-        ({"we`ird": 1}, None),
+        ({"we`ird": 1}, "we`ird: unknown field"),
+        ({"placement": {"`": 1}}, "placement.`: unknown field"),
+        ({"sampling": {"a` - at `$.b": 1, }}, "sampling.a` - at `$.b: unknown field"),
+        ({"a\nb": 1}, "a\nb: unknown field"),
         ({"": 1}, ": unknown field"),
     ],
 )  # fmt: skip
-def test_an_unknown_field_is_named_with_the_one_that_was_meant(changes: dict[str, object], message: str | None) -> None:
-    told = refusal_of(body(**changes))
-    assert "unknown field" in told
-    if message is not None:
-        assert told == message
+def test_an_unknown_field_is_named_with_the_one_that_was_meant(changes: dict[str, object], message: str) -> None:
+    assert refusal_of(body(**changes)) == message
 
 
 @pytest.mark.req("OC-CTRL-2010", "OC-CTRL-2010c")
