@@ -136,8 +136,11 @@ class Task:
             self._append(event, data)
 
     def narrate(self, action: str, human: str) -> bool:
-        """Write a `narration` frame if the service narrates; False if readers are behind: it goes before `metrics`."""
-        if not self.narrates or self.log.is_closed:
+        """Write a `narration` frame if the service narrates; False if readers are behind: it goes before `metrics`.
+
+        Nothing is told of a stream that has not begun or is over.
+        """
+        if not self.narrates or not self.has_started_frame or self.log.is_closed:
             return True
         if self.log.lag > self.log.ahead // 4:
             return False

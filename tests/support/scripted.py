@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -74,7 +74,6 @@ async def perform(step: float | BaseException | trio.Event | CHECKPOINTS) -> Non
             await trio.sleep(step)
 
 
-@final
 class Script:
     """An iterator over the events of some steps; it stops when they are used up."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,13 @@ from adapter_api import (
 )
 from orchestratord.core.task import CancelReason, TaskState
 from orchestratord.errors import INTERNAL_MESSAGE
-from tests.support.scripted import CHECKPOINTS, TICK, ScriptedAdapter, answer
+from tests.support.scripted import CHECKPOINTS, TICK, Script, ScriptedAdapter, answer
 from tests.support.service_rig import CORRELATION, POOL, decode, frames_of, new_order, open_rig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
+    from adapter_api import TaskRequest, TokenEvent
     from orchestratord.runtime.task import Task
     from tests.support.scripted import Step
     from tests.support.service_rig import Rig, Seen
@@ -230,6 +232,32 @@ async def test_a_slow_client_slows_the_engine_down_and_loses_nothing(autojump_cl
             assert len(task.log.frames) - len(frames) <= 4
         rig.dispatcher.detach(task, reader)
     assert texts_of(frames) == texts
+
+
+class ReadingAhead(ScriptedAdapter):
+    """Has all of its stream at hand at once, and says how much of it is left."""
+
+    @asynccontextmanager
+    async def submit(self, request: TaskRequest) -> AsyncGenerator[AsyncIterator[TokenEvent], None]:
+        yield AtHand(self.streams[0])
+
+
+class AtHand(Script):
+    @property
+    def at_hand(self) -> int:
+        return len(self._steps)
+
+
+@pytest.mark.req("SSE-1004", "OC-CTRL-2026")
+async def test_what_has_left_the_engine_already_is_not_held_back(autojump_clock: Clock) -> None:
+    async with open_rig(ReadingAhead(streams=[answer(*"x" * 40)]), stream={"channel_cap": 4}) as rig:
+        task = rig.admit()
+        reader = rig.attach(task)
+        await trio.testing.wait_all_tasks_blocked()
+        batch = decode(await reader.next_batch() or b"")
+        assert events_of(batch).count("token") == 40  # in one write, whatever the cap
+        await task.closed.wait()
+        assert task.state is TaskState.ENDED
 
 
 @pytest.mark.req("OC-CORE-1022", "SSE-1004b")
