@@ -63,6 +63,41 @@ async def test_the_token_is_asked_for(
             assert TOKEN not in reply.body.decode()
 
 
+@pytest.mark.req("AUTH-1006", "AUTH-1007")
+@pytest.mark.parametrize(
+    ("sent", "credential"),
+    [(RIGHT, TOKEN), ("Bearer proxy-made", "proxy-made"), ("Basic dXNlcjpwYXNz", "dXNlcjpwYXNz")],
+)
+async def test_a_proxy_on_this_machine_that_is_trusted_vouches_for_its_credential(
+    sent: str, credential: str, autojump_clock: MockClock
+) -> None:
+    async with open_service(configuration(token=TOKEN, auth={"trust_proxy": True})) as service:
+        await service.admit(headers=[("Authorization", sent)])
+        (admitted,) = service.logged("admission")
+        assert admitted["identity"] == f"token:{hashlib.sha256(credential.encode()).hexdigest()[:6]}"
+        assert credential not in service.log.getvalue()
+
+
+@pytest.mark.req("AUTH-1006")
+@pytest.mark.parametrize(
+    ("host", "sent", "code"),
+    [
+        ("127.0.0.1", None, "MISSING_TOKEN"),
+        ("127.0.0.1", "", "BAD_TOKEN"),
+        ("127.0.0.1", "Bearer", "BAD_TOKEN"),
+        (REMOTE, "Bearer proxy-made", "BAD_TOKEN"),
+        (REMOTE, None, "MISSING_TOKEN"),
+    ],
+)
+async def test_a_trusted_proxy_vouches_for_nothing_that_it_did_not_send(
+    host: str, sent: str | None, code: str, autojump_clock: MockClock
+) -> None:
+    async with open_service(configuration(token=TOKEN, auth={"trust_proxy": True})) as service:
+        headers = [] if sent is None else [("Authorization", sent)]
+        reply = await service.call("GET", "/metrics", headers=headers, host=host)
+        assert (reply.status, reply.code) == (401, code)
+
+
 @pytest.mark.req("AUTH-1008")
 async def test_every_route_but_the_open_ones_asks_for_the_token(autojump_clock: MockClock) -> None:
     async with open_service(configuration(token=TOKEN)) as service:
