@@ -169,6 +169,24 @@ async def test_heartbeats_are_off_unless_asked_for(autojump_clock: MockClock) ->
         assert (await service.read(await service.admit())).heartbeats == []
 
 
+@pytest.mark.req("ORCH-3301", "OC-CTRL-2027")
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_narration_is_between_the_first_frame_and_the_last_and_not_for_each_token(
+    cancels: bool, autojump_clock: MockClock
+) -> None:
+    async with open_service(configuration(PACE, stream={"narration": True, "narration_period_ms": 1000})) as service:
+        task_id = await service.admit(max_tokens=30)
+        events = await service.open_stream(task_id)
+        await events.until("token", count=15)
+        if cancels:
+            assert (await service.cancel(task_id)).status == 204
+        await events.rest()
+        check(events.frames)
+        assert 1 <= events.kinds.count("narration") <= 6
+        assert events.frames[-1].data.get("canceled", False) is cancels
+        assert not any(task_id in str(frame.data) for frame in events.frames if frame.event == "narration")
+
+
 @pytest.mark.req("OC-CTRL-2022")
 async def test_every_reader_gets_the_same_bytes(autojump_clock: MockClock) -> None:
     async with open_service(configuration(PACE)) as service:
