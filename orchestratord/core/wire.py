@@ -189,8 +189,8 @@ def explain(error: str) -> str:
     unknown = _UNKNOWN_FIELD.search(error)
     if unknown is not None:
         path, name = unknown["path"] or "", unknown["name"]
-        known = _OBJECTS[_PLACE_IN_LIST.sub("[]", path)].__struct_fields__
-        near = difflib.get_close_matches(name, known, n=1)
+        place = _OBJECTS.get(_PLACE_IN_LIST.sub("[]", path))  # none where the name itself reads like a place
+        near = [] if place is None else difflib.get_close_matches(name, place.__struct_fields__, n=1)
         meant = f"; did you mean `{near[0]}`?" if near else ""
         return f"{_dotted(path, name)}: unknown field{meant}"
     missing = _MISSING.search(error)

@@ -54,6 +54,7 @@ WRONG_FIELDS: list[tuple[dict[str, object], str, str]] = [
     ({"kv_hint": "warm"}, "kv_hint", "enum"),
     ({"promt": "x"}, "promt", "did you mean `prompt`"),
     ({"zzz": "x"}, "zzz", "unknown field"),
+    ({"x` - at `$.sampled": "x"}, "x", "unknown field"),
     ({"placement": {"mode": "pin"}}, "placement.pin_pool_id", "missing"),
     ({"placement": {"pool": "x"}}, "placement.pool", "unknown field"),
     ({"placement": {"mode": "pin", "pin_pool_id": "other"}}, "placement.pin_pool_id", "'other'"),
