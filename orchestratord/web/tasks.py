@@ -5,6 +5,7 @@ Implements: OC-CTRL-2010, OC-CTRL-2011, OC-CTRL-2012, OC-CTRL-2020, SSE-1003.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from .services import Services
 
 SSE_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+ID_DIGITS = 18
+"""A frame's id with more digits than this is past every end; Python refuses to read thousands of them."""
 
 
 def routes(services: Services) -> Blueprint:
@@ -94,12 +97,12 @@ def _id(given: str) -> TaskId:
 
 
 def _last_event_id(given: str | None) -> int:
-    if given is None or not given.strip():
-        return 0
-    if not given.strip().isascii() or not given.strip().isdigit():
-        message = f"Last-Event-ID: expected the id of a frame, got {given[:32]!r}"
+    text = (given or "").strip()
+    if text and not (text.isascii() and text.isdigit()):
+        message = f"Last-Event-ID: expected the id of a frame, got {text[:32]!r}"
         raise Refused(ErrorEnvelope(code=Code.INVALID_PARAMS, message=message))
-    return int(given)
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= ID_DIGITS else sys.maxsize
 
 
 def _state(task: Task, queue_position: int, predicted_start_ms: int) -> dict[str, JsonValue]:
