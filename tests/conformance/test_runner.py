@@ -131,7 +131,7 @@ def test_a_case_that_waits_for_nothing_is_a_finding_with_the_place() -> None:
 
 
 def test_a_case_that_blocks_its_thread_is_a_finding_with_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "CASE_WALL_S", 0.1)
+    monkeypatch.setattr(runner, "CASE_WALL_S", 1.0)
 
     @play
     def blocks(lab: Lab) -> None:
