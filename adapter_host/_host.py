@@ -115,7 +115,8 @@ class AdapterHost:
     async def health(self, pool_id: PoolId, replica_id: ReplicaId | None = None) -> WorkerHealth:
         """Ask the adapter for its engine's health; whatever goes wrong is a report, not an error."""
         try:
-            return await self._binding(pool_id, replica_id).adapter.health()
+            health = await self._binding(pool_id, replica_id).adapter.health()
+            return replace(health, detail=self._redact(health.detail))
         except Exception as error:  # noqa: BLE001 - an adapter that breaks its contract must not take the prober down
             return WorkerHealth(live=False, ready=False, detail=as_worker_error(error, self._redact).message)
 
@@ -127,7 +128,8 @@ class AdapterHost:
     async def capabilities(self, pool_id: PoolId, replica_id: ReplicaId | None = None) -> Capabilities:
         """Ask the adapter what its engine serves. Raises `WorkerError`."""
         with only_worker_errors(self._redact):
-            return await self._binding(pool_id, replica_id).adapter.capabilities()
+            known = await self._binding(pool_id, replica_id).adapter.capabilities()
+            return replace(known, engine_version=self._redact(known.engine_version))
 
     @contextmanager
     def _listed(self, pool_id: PoolId, task_id: TaskId, stream: HostedStream, adapter: WorkerAdapter) -> Iterator[None]:

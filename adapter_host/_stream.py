@@ -11,6 +11,7 @@ Implements: AH-1004, AH-1005, ADAPT-3002, ADAPT-3010.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, final, runtime_checkable
 
 from adapter_api import (
@@ -92,9 +93,7 @@ class HostedStream:
             raise failure from error
         if self._sealed:
             return self._stopped(event)
-        if type(event) is not Token:
-            self._note(event)
-        return event
+        return event if type(event) is Token else self._noted(event)
 
     def seal(self) -> bool:
         """Let no further token pass and no failure either; the stream ends as canceled. False if it was over."""
@@ -103,20 +102,22 @@ class HostedStream:
         self._sealed = True
         return True
 
-    def _note(self, event: TokenEvent) -> None:
+    def _noted(self, event: TokenEvent) -> TokenEvent:
         if type(event) is Failed:
             raise as_worker_error(event.error, self._redact)
+        if type(event) is Started and event.engine_version is not None:  # it is the engine's own word
+            event = replace(event, engine_version=self._redact(event.engine_version))
         if type(event) is End:
             self.ended = event
         self._on_event(event)
+        return event
 
     def _stopped(self, event: TokenEvent | None) -> TokenEvent:
         """Return what a sealed stream still gives: `started` if it has not passed, then the canceled end."""
         if self.order.state is OrderState.IDLE:
             started = event if type(event) is Started else Started()
             self.order.accept(started)
-            self._on_event(started)
-            return started
+            return self._noted(started)
         self.order.seal()
         self.ended = End(
             tokens_out=self.order.tokens, decode_time_ms=0, finish_reason=FinishReason.CANCELED, canceled=True

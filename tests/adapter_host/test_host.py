@@ -210,6 +210,20 @@ async def test_health_is_a_report_whatever_happens() -> None:
     assert CANARY not in report.detail
 
 
+@pytest.mark.req("AH-3001", "HTU-1004")
+async def test_what_an_engine_says_of_itself_is_redacted() -> None:
+    adapter = ScriptedAdapter(
+        health_report=WorkerHealth(live=True, ready=False, detail=f"needs {CANARY}"),
+        streams=[[Started(engine_version=f"1.0 {CANARY}"), End(tokens_out=0, decode_time_ms=0)]],
+        version=f"1.0 {CANARY}",
+    )
+    rig = bench(adapter)
+    events = await rig.collect()
+    told = [await rig.host.health(POOL), await rig.host.capabilities(POOL), events, rig.notes]
+    assert CANARY not in repr(told)
+    assert "1.0 ***" in repr(events)
+
+
 @pytest.mark.req("AH-1002", "ADAPT-3002")
 async def test_props_and_capabilities_fail_as_worker_errors() -> None:
     rig = bench(ScriptedAdapter())

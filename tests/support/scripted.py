@@ -85,6 +85,11 @@ class Script:
     def __aiter__(self) -> Script:
         return self
 
+    @property
+    def is_played(self) -> bool:
+        """Whether nothing is left of it."""
+        return not self._steps
+
     def fail(self, error: WorkerError) -> None:
         """Break the stream where it stands: a step under way is given up, and the reader gets the error."""
         self._error = error
@@ -112,7 +117,7 @@ class ScriptedAdapter:
 
     `streams` are played in turn, the last one again and again. `entry` and `exit` are steps before the stream and
     after it. The slot report, unless `tells_slots` is false, counts a task as busy for `linger_s` after its connection
-    was closed.
+    was closed under it.
     """
 
     streams: Sequence[Sequence[Step]] = field(default_factory=lambda: [answer("a", "b")])
@@ -121,6 +126,7 @@ class ScriptedAdapter:
     slots: int = 1
     tells_slots: bool = True
     linger_s: float = 0.0
+    version: str = "1.0"
     health_report: WorkerHealth = READY
     props_error: WorkerError | None = None
     cancel_steps: Sequence[Step] = ()
@@ -149,7 +155,7 @@ class ScriptedAdapter:
         await trio.lowlevel.checkpoint()
         return Capabilities(
             engine="scripted",
-            engine_version="1.0",
+            engine_version=self.version,
             model="m",
             ctx_max=4096,
             concurrency=self.slots,
@@ -158,7 +164,7 @@ class ScriptedAdapter:
 
     async def engine_version(self) -> str:
         await trio.lowlevel.checkpoint()
-        return "1.0"
+        return self.version
 
     @property
     def engine_busy(self) -> int:
@@ -171,16 +177,17 @@ class ScriptedAdapter:
         number = len(self.requests)
         self.requests.append(request)
         self.live[request.task_id] = None
+        script = Script(self.streams[min(number, len(self.streams) - 1)])
+        self.scripts[request.task_id] = script
         try:
             for step in self.entry:
                 assert not isinstance(step, Started | Token | Metrics | End | Failed)
                 await perform(step)
-            script = Script(self.streams[min(number, len(self.streams) - 1)])
-            self.scripts[request.task_id] = script
             yield script
         finally:
             self.live.pop(request.task_id, None)
-            self.held_until[request.task_id] = trio.current_time() + self.linger_s
+            if not script.is_played:
+                self.held_until[request.task_id] = trio.current_time() + self.linger_s
             for step in self.exit:
                 assert not isinstance(step, Started | Token | Metrics | End | Failed)
                 with trio.CancelScope(shield=True):
