@@ -23,6 +23,7 @@ from .http1 import Driver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
     from quart_trio import QuartTrio
 
     from orchestratord.config import Address
@@ -41,7 +42,23 @@ class _Silent(Logger):
     """Hypercorn's log: nothing, since the application tells all that matters, redacted."""
 
     async def exception(self, message: str, *args: object, **kwargs: object) -> None:
-        """Swallow the report of a broken request; the application's own error handler has told it."""
+        """Swallow the report of a broken request; `_Reporting` has told it."""
+
+
+@final
+class _Reporting:
+    """An application whose unexpected failures are told: those of a response's body reach no error handler of its."""
+
+    def __init__(self, app: ASGIFramework, report: Callable[[Exception], None]) -> None:
+        self._app = app
+        self._report = report
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except* Exception as group:
+            self._report(group)
+            raise
 
 
 @final
@@ -49,7 +66,7 @@ class HttpServer:
     """Serves one application on any number of streams; `report` is told what breaks a connection unexpectedly."""
 
     def __init__(self, app: QuartTrio, *, stall_s: float, report: Callable[[Exception], None]) -> None:
-        self._app = ASGIWrapper(app)
+        self._app = ASGIWrapper(_Reporting(app, report))
         self._report = report
         self._stall_s = stall_s
         self._context = WorkerContext(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import h11
 import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
@@ -110,6 +111,20 @@ async def test_what_breaks_one_connection_is_told_and_does_not_end_the_service(
             patch.setattr("orchestratord.web.http1._origin_form", lambda _: 1 / 0)
             assert await exchange(service, b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n") == b""
         assert "ZeroDivisionError" in str(service.logged("internal")[0]["human"])
+        assert (await service.call("GET", "/livez")).status == 200
+
+
+async def test_what_breaks_a_stream_on_its_way_out_is_told(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head has left by then, so that the application's error handler is not asked."""
+    async with open_service() as service:
+        task_id = await service.admit()
+        with monkeypatch.context() as patch:
+            patch.setattr("orchestratord.web.stream._or_stop", lambda _: 1 / 0)
+            with pytest.raises(h11.RemoteProtocolError):
+                await service.call("GET", f"/v1/tasks/{task_id}/stream")
+        assert ["ZeroDivisionError" in str(each["human"]) for each in service.logged("internal")] == [True]
         assert (await service.call("GET", "/livez")).status == 200
 
 
