@@ -184,10 +184,16 @@ class Runner:
                 await trio.sleep(pause_s)
 
     async def _is_released(self, pool: Pool, replica: Replica) -> bool:
+        """Whether the engine works on fewer requests than we hold slots for.
+
+        Only slots that were held before the look count: one report must not pass for two releases, and the task that
+        got the first slot is not in it yet.
+        """
+        held = set(replica.busy)
         try:
             props = await self._host.props(pool.pool_id, replica.replica_id)
         except WorkerError:
             return True  # an engine that does not answer holds no slot; the probe finds out the rest
         if props.slots_free is None or props.slots_total is None:
             return False
-        return props.slots_total - props.slots_free < len(replica.busy)
+        return props.slots_total - props.slots_free < len(held & replica.busy.keys())

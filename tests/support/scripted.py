@@ -102,10 +102,11 @@ class Script:
         with self._step:
             await trio.lowlevel.checkpoint()
             while self._steps:
-                step = self._steps.pop(0)
+                step = self._steps[0]
                 if isinstance(step, Started | Token | Metrics | End | Failed):
-                    return step
+                    return self._steps.pop(0)  # type: ignore[return-value]  # it is the step just looked at
                 await perform(step)
+                self._steps.pop(0)
         if self._error is not None:
             raise self._error
         raise StopAsyncIteration

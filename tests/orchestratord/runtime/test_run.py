@@ -511,3 +511,32 @@ async def test_a_failed_stream_asks_for_a_probe_and_a_blamed_request_does_not(au
 def assert_one_terminal(task: Task) -> None:
     kinds = events_of(frames_of(task))
     assert [kind for kind in kinds if kind in {"end", "error"}] == [kinds[-1]]
+
+
+@pytest.mark.req("SSE-1002f", "OC-CORE-1006")
+@pytest.mark.parametrize("apart_s", [0.0, 0.25, 0.5])
+async def test_an_engine_never_gets_more_than_it_has_slots_for(autojump_clock: Clock, apart_s: float) -> None:
+    """Two slots come free at different times; the report that one has must not pass for both."""
+
+    class Counting(ScriptedAdapter):
+        most = 0
+
+        @asynccontextmanager
+        async def submit(self, request: TaskRequest) -> AsyncGenerator[AsyncIterator[TokenEvent], None]:
+            async with super().submit(request) as events:
+                Counting.most = max(Counting.most, self.engine_busy)
+                yield events
+
+    hung: list[Step] = [Started(), trio.Event()]
+    adapter = Counting(streams=[hung, hung, answer("a", gap_s=0.75)], slots=2)
+    async with open_rig(adapter) as rig:
+        tasks = [rig.admit() for _ in range(8)]
+        await trio.sleep(1)
+        for task, linger_s in zip(tasks[:2], (0.5, 2.0), strict=True):
+            adapter.linger_s = linger_s
+            task.cancel(CancelReason.CLIENT)
+            await task.closed.wait()
+            await trio.sleep(apart_s)
+        for task in tasks[2:]:
+            await task.closed.wait()
+        assert Counting.most == 2
