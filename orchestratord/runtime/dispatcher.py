@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from .run import Runner
     from .task import Order
 
+CLOSE_S = 5.0
+"""How long a drain waits for adapters to let go of canceled tasks, in seconds."""
+
 
 @final
 class Dispatcher:
@@ -67,7 +70,8 @@ class Dispatcher:
         try:
             return self._admit(order)
         except Refused as refused:
-            self._telemetry.task_rejected(order, refused.envelope)
+            is_served = any(pool.config.engine == order.engine for pool in self.pools.values())
+            self._telemetry.task_rejected(order, refused.envelope, is_served=is_served)
             raise
 
     def find(self, task_id: TaskId) -> Task:
@@ -115,7 +119,10 @@ class Dispatcher:
         task.scope.deadline = min(task.deadline_at, window_ends_at)
 
     async def drain(self, deadline_s: float) -> None:
-        """Refuse new work, let what was admitted end, and cancel what has not after `deadline_s` seconds."""
+        """Refuse new work, let what was admitted end, and cancel what has not after `deadline_s` seconds.
+
+        Then waits until the engines' connections are closed, for `CLOSE_S` at most: adapters bound that themselves.
+        """
         self.draining = True
         if not self._history.live:
             self._idle.set()
@@ -123,8 +130,9 @@ class Dispatcher:
             await self._idle.wait()
         for task in self._history.live:
             self._stop(task, CancelReason.SHUTDOWN)
-        for task in self._history.live:
-            await task.closed.wait()
+        with trio.move_on_after(CLOSE_S):
+            for task in self._history.live:
+                await task.closed.wait()
 
     def _stop(self, task: Task, reason: CancelReason) -> None:
         """End the task as canceled; one that waits leaves the queue in the same moment."""

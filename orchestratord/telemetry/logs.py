@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO, final
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 HUMAN_CHARACTERS = 160
+_LINE_BREAKERS = re.compile("[\x7f-\x9f\u2028\u2029]")
+"""Characters that JSON may hold as they are, and that end a line or steer a terminal for whoever reads the log."""
 _FIRST = ("ts", "level", "event", "human", "actor", "action", "target")
 
 
@@ -84,6 +87,7 @@ def _json_line(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
     ordered = {name: event[name] for name in _FIRST if name in event}
     record = {**ordered, **event}
     try:
-        return msgspec.json.encode(record).decode()
+        line = msgspec.json.encode(record).decode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped
         return json.dumps(record)
+    return _LINE_BREAKERS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)

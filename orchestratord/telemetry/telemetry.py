@@ -17,6 +17,8 @@ from orchestratord.core.placement import Decision, NoPlace
 from orchestratord.core.queue import Priority
 from orchestratord.core.task import TaskState
 
+from .metrics import OVERFLOW
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -78,9 +80,10 @@ class Telemetry:
         }
         self._tell("admission", "admits a task", task.order, fields)
 
-    def task_rejected(self, order: Order, envelope: ErrorEnvelope) -> None:
-        """A task was refused at admission."""
-        self.metrics.count("tasks_rejected_total", {"engine": order.engine, "reason": envelope.code})
+    def task_rejected(self, order: Order, envelope: ErrorEnvelope, *, is_served: bool) -> None:
+        """A task was refused at admission; an engine that no pool runs is the client's own text, and no label."""
+        engine = order.engine if is_served else OVERFLOW
+        self.metrics.count("tasks_rejected_total", {"engine": engine, "reason": envelope.code})
         fields = {
             "error_kind": envelope.code.value,
             "pool_id": envelope.pool_id,

@@ -172,12 +172,13 @@ class Service:
         """Return the sum of a metric's samples with these labels."""
         text = (await self.call("GET", "/metrics")).body.decode()
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
-        lines = [line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+        lines = [line for line in text.split("\n") if line.startswith((f"{name}{{", f"{name} "))]
         return sum(float(line.rpartition(" ")[2]) for line in lines if all(each in line for each in wanted))
 
     def logged(self, event: str | None = None) -> list[dict[str, object]]:
         """Return the log's records so far, of one kind or all."""
-        records = [msgspec.json.decode(line, type=dict[str, object]) for line in self.log.getvalue().splitlines()]
+        lines = self.log.getvalue().split("\n")
+        records = [msgspec.json.decode(line, type=dict[str, object]) for line in lines if line]
         return [record for record in records if event is None or record["event"] == event]
 
     def sent_after_first(self, mark: bytes) -> bytes:

@@ -94,7 +94,7 @@ class Rig:
 
     def lines(self) -> list[dict[str, object]]:
         """Return the log so far, one object a line."""
-        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+        return [json.loads(line) for line in self.log.getvalue().split("\n") if line]
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples with these labels; a sample that is not there counts as 0."""

@@ -128,3 +128,12 @@ def test_a_log_that_cannot_be_written_costs_no_task() -> None:
     closed.close()
     for out in (Broken(), closed):
         new_log(out).error("event", human="x")
+
+
+@pytest.mark.req("ORCH-3027", "OC-CTRL-2041")
+def test_no_text_can_break_a_line_or_steer_a_terminal() -> None:
+    breakers = "a\x85b\u2028c\u2029d\x9be\x7ff\x0bg\x1ch\x1b[31m"
+    line = written(human=breakers)
+    assert len(line.splitlines()) == 1
+    assert line.rstrip("\n").isprintable()
+    assert json.loads(line)["human"] == breakers

@@ -176,3 +176,13 @@ async def test_the_engines_words_are_told_to_the_client_that_asked(autojump_cloc
     async with open_rig(adapter) as rig:
         frames = await rig.read(rig.admit())
         assert frames[-1].data["message"] == "completion: HTTP 400: bad grammar"
+
+
+@pytest.mark.req("OC-METRICS-7102", "HTU-1004")
+async def test_an_engine_that_nobody_runs_is_no_label(autojump_clock: Clock) -> None:
+    """What a client types there may be anything, a credential too."""
+    async with open_rig() as rig:
+        with pytest.raises(Refused):
+            rig.admit(new_order(engine="sk-typed-into-the-wrong-field"))
+        assert rig.metric("tasks_rejected_total", engine="other", reason="POOL_UNAVAILABLE") == 1
+        assert b"sk-typed" not in rig.telemetry.exposition(rig.dispatcher.pools.values())
