@@ -7,6 +7,7 @@ read standard input also end when the benchmark is killed.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager, nullcontext, suppress
@@ -35,21 +36,36 @@ def child(
     command: Sequence[str], *, env: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a command; leaving the block ends it, gently at first. Its standard error goes to `log`, or to ours."""
-    with nullcontext() if log is None else log.open("w", encoding="utf-8") as stderr:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            cwd=_ROOT,
-            env=None if env is None else {**env},
-            start_new_session=True,
-        )
+    process = None
     try:
+        with nullcontext() if log is None else log.open("w", encoding="utf-8") as stderr, _without_interrupts():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                cwd=_ROOT,
+                env=None if env is None else {**env},
+                start_new_session=True,
+            )
         yield process
     finally:
-        _stop(process)
+        if process is not None:
+            _stop(process)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Put Ctrl-C off until the block is over: in the middle of a start it would leave a process nobody knows."""
+    put_off: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: put_off.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if put_off:
+            raise KeyboardInterrupt
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

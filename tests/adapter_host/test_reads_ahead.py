@@ -39,5 +39,5 @@ async def test_the_events_an_adapter_has_read_are_counted() -> None:
 
 
 @pytest.mark.req("SSE-1004")
-async def test_an_adapter_that_does_not_tell_has_nothing_at_hand() -> None:
+def test_an_adapter_that_does_not_tell_has_nothing_at_hand() -> None:
     assert HostedStream(Plain(Started(), Token("a", 0)), str, ignore).at_hand == 0
