@@ -17,6 +17,7 @@ import trio
 from adapter_api import End, Started, WorkerError, WorkerHealth
 
 from ._notes import Action, note
+from ._quotes import discreet
 from ._registry import Binding, Registry
 from ._stream import HostedStream, as_worker_error, only_worker_errors
 
@@ -74,13 +75,14 @@ class AdapterHost:
         """
         binding = self._binding(pool_id, replica_id)
         request = replace(request, correlation_id=request.correlation_id or self._new_correlation_id())
+        redact = discreet(self._redact, request)
         teller = _Teller(self._observe, binding, request)
         left: BaseException | None = None
         teller.tell(Action.SUBMIT)
         try:
             with binding.lease() as adapter:
                 async with adapter.submit(request) as events:
-                    stream = HostedStream(events, self._redact, teller.see)
+                    stream = HostedStream(events, redact, teller.see)
                     with self._listed(pool_id, request.task_id, stream, adapter):
                         try:
                             yield stream
@@ -90,7 +92,7 @@ class AdapterHost:
             if left is not None:
                 raise left  # the adapter's exit has swallowed it
         except (Exception, BaseExceptionGroup) as error:
-            outcome = teller.outcome(error, left, self._redact)
+            outcome = teller.outcome(error, left, redact)
             if outcome is error:
                 raise
             raise outcome from error

@@ -36,6 +36,7 @@ PROMPT = "canary prompt PRM 61c8f0aa17"
 SECRETS = {"token": TOKEN, "api key": API_KEY, "password": PASSWORD, "query": QUERY, "prompt": PROMPT}
 AUTHORIZED = [("Authorization", f"Bearer {TOKEN}")]
 QUOTED = f"denied for {API_KEY} at {PASSWORD} with Bearer {TOKEN}"
+ECHO = f"cannot parse {PROMPT!r}"
 
 
 def forms(secret: str) -> Iterator[str]:
@@ -99,6 +100,8 @@ def configured(url: str) -> Config:
         [Script.of(Fail(400, "invalid_request_error", QUOTED))],
         [Script.of(Fail(500, "server_error", QUOTED))],
         [Script.of(Text("a"), Fail(500, "server_error", QUOTED, in_stream=True))],
+        [Script.of(Fail(400, "invalid_request_error", ECHO))],
+        [Script.of(Text("a"), Fail(500, "server_error", ECHO, in_stream=True))],
         [Script.of(Answer(502, f"<html>{QUOTED} {base64.b64encode(API_KEY.encode()).decode()}</html>".encode()))],
         [Script.of(Answer(401, QUOTED.encode(), headers=(("WWW-Authenticate", QUOTED),)))],
         [Script.of(Answer(307, b"", headers=(("Location", f"http://x/{quote(API_KEY, safe='')}"),)))],
