@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 PACKAGES = [adapter_api, adapter_host]
-INNER = {"ReadsAhead", "Registry", "note", "as_worker_error", "only_worker_errors"}
+INNER = {"ReadsAhead", "Registry", "note", "as_worker_error", "only_worker_errors", "discreet", "without_quotes"}
 """What modules of one package share among themselves and keep from others."""
 
 
