@@ -19,6 +19,7 @@ class AdapterContext:
     `dial(host, port)` opens a byte stream in place of a TCP connection (tests and the conformance kit pass one that
     stays in memory); None means real TCP. `random()` gives floats in [0, 1) for back-off jitter. `redact(text)` masks
     every secret the service knows; an adapter passes through it whatever it quotes from an engine.
+    `permits(host, port)` is the egress policy, asked before every connection: False means that it is not made.
     """
 
     pool_id: PoolId
@@ -26,3 +27,4 @@ class AdapterContext:
     random: Callable[[], float]
     dial: Dial | None = field(default=None, repr=False)
     redact: Callable[[str], str] = field(default=lambda text: text, repr=False)
+    permits: Callable[[str, int], bool] = field(default=lambda _host, _port: True, repr=False)

@@ -26,6 +26,10 @@ class MalformedResponse(httpx.RemoteProtocolError):
     """The bytes that came are not HTTP/1.1; a response that is only cut short is the base class."""
 
 
+class NotPermitted(httpx.ConnectError):
+    """The egress policy denies the host; nothing was sent, nor was its name looked up."""
+
+
 @dataclass(frozen=True, slots=True)
 class FailureRow:
     """One kind of failure, the error it becomes, and the words for it."""
@@ -39,6 +43,7 @@ FAILURES = (
     FailureRow(MalformedResponse, AdapterError, "the answer is not HTTP/1.1"),
     FailureRow(httpx.ConnectTimeout, PoolUnavailable, "no connection in time"),
     FailureRow(httpx.PoolTimeout, PoolUnavailable, "every connection is in use"),
+    FailureRow(NotPermitted, AdapterError, "the egress policy does not allow this host"),
     FailureRow(httpx.ConnectError, PoolUnavailable, "cannot connect"),
     FailureRow(httpx.ProxyError, PoolUnavailable, "the proxy does not let us through"),
     FailureRow(httpx.ReadTimeout, DecodeTimeout, "the engine is silent"),

@@ -4,7 +4,7 @@ Credentials never stay in the address: a user name and password in `base_url` be
 httpx writes addresses to its log. Nothing is read from the environment, cookies are not kept, compressed bodies are not
 asked for. Retries are `calls.py`.
 
-Implements: HTU-1001.
+Implements: HTU-1001, ORCH-3080.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import httpx
 import trio
 
 from ._sockets import CLOSE_S
+from .egress import GuardedTransport
 from .transport import Tls, TrioTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from .egress import Permits
     from .transport import Dial
 
 
@@ -33,7 +35,8 @@ class ClientSettings:
 
     `connect_s` bounds the dial together with the TLS handshake, `request_s` each read of a call that sets no bound of
     its own. `verify` is True (the public authorities), the path of a PEM file with others, or False. `dial` takes the
-    place of TCP, and then HTTP/2 and the proxy are not used.
+    place of TCP, and then HTTP/2 and the proxy are not used. `permits(host, port)` is asked before every connection; a
+    host that it denies is not looked up, let alone dialled.
     """
 
     base_url: str = field(repr=False)
@@ -44,6 +47,7 @@ class ClientSettings:
     verify: bool | str = True
     max_connections: int = 1024
     dial: Dial | None = field(default=None, repr=False)
+    permits: Permits = field(default=lambda _host, _port: True, repr=False)
 
 
 @asynccontextmanager
@@ -54,13 +58,14 @@ async def open_client(settings: ClientSettings) -> AsyncIterator[httpx.AsyncClie
     file that cannot be read.
     """
     address = _address(settings.base_url)
+    proxy = settings.proxy if settings.dial is None else None
     client = httpx.AsyncClient(
         base_url=address.copy_with(username=None, password=None),
         auth=(address.username, address.password) if address.userinfo else None,
         headers={"accept-encoding": "identity", "user-agent": "orchestratord", **settings.headers},
         timeout=httpx.Timeout(settings.request_s, connect=settings.connect_s, pool=settings.connect_s),
         cookies=_NoCookies(),
-        transport=_transport(settings),
+        transport=GuardedTransport(_transport(settings), settings.permits, proxy),
         trust_env=False,
     )
     try:

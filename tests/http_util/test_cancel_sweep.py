@@ -13,7 +13,6 @@ from http_util.calls import fetch
 from http_util.client import ClientSettings, open_client
 from http_util.live import LiveStreams
 from http_util.stream import StreamBounds, open_events
-from http_util.transport import TrioTransport
 from tests.support.http_wire import (
     BASE,
     LAST_CHUNK,
@@ -28,6 +27,7 @@ from tests.support.http_wire import (
     plain_classify,
     response,
     stream_head,
+    transport_of,
 )
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class Check:
     """What has to hold after each cut."""
 
     def __init__(self, client: httpx.AsyncClient, fake: Engine) -> None:
-        assert isinstance(client._transport, TrioTransport)
-        self._transport = client._transport
+        self._transport = transport_of(client)
         self._client = client
         self._fake = fake
 
@@ -180,8 +179,3 @@ def assert_order(given: list[TokenEvent], at_cancel: int | None = None) -> None:
     assert end.tokens_out == order.tokens
     if at_cancel is not None and end.canceled:
         assert all(not isinstance(out, Token) for out in given[at_cancel:])
-
-
-def transport_of(client: httpx.AsyncClient) -> TrioTransport:
-    assert isinstance(client._transport, TrioTransport)
-    return client._transport

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import trio
 
+from http_util._failures import NotPermitted, worker_error
 from http_util.client import ClientSettings, open_client
-from http_util.transport import TrioTransport
 from tests.support.http_wire import BASE, answering, engine, response
 
 if TYPE_CHECKING:
@@ -83,6 +83,41 @@ async def test_the_usual_bounds() -> None:
         assert client.timeout == httpx.Timeout(30, connect=5, pool=5)
 
 
+@pytest.mark.req("ORCH-3080", "ORCH-3080a")
+async def test_a_host_that_the_policy_denies_is_not_dialled(autojump_clock: trio.testing.MockClock) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def permits(host: str, port: int) -> bool:
+        asked.append((host, port))
+        return len(asked) < 2
+
+    async with (
+        engine(answering([response(b"ok")])) as fake,
+        open_client(ClientSettings(base_url=BASE, dial=fake.dial, permits=permits)) as client,
+    ):
+        assert (await client.get("/")).text == "ok"
+        dialled = len(fake.client_ends)
+        with pytest.raises(NotPermitted) as denied:
+            await client.get("/")
+    assert asked == [("engine.test", 8080)] * 2
+    assert len(fake.client_ends) == dialled, "a kept connection is no way round the policy"
+    error = worker_error(denied.value, "health")
+    assert (error.kind, error.retriable) == ("Adapter", False)
+    assert "egress policy" in error.message
+
+
+@pytest.mark.req("ORCH-3080b")
+@pytest.mark.parametrize("denied", ["engine.invalid", "127.0.0.1"])
+async def test_the_policy_is_asked_for_the_proxy_and_for_the_engine(denied: str) -> None:
+    def permits(host: str, _port: int) -> bool:
+        return host != denied
+
+    settings = ClientSettings(base_url="http://engine.invalid", proxy="http://127.0.0.1:9", permits=permits)
+    async with open_client(settings) as client:
+        with pytest.raises(NotPermitted, match=denied):
+            await client.get("/x")
+
+
 async def test_a_named_proxy_is_used() -> None:
     seen: list[bytes] = []
 
@@ -95,7 +130,6 @@ async def test_a_named_proxy_is_used() -> None:
         port = listener.socket.getsockname()[1]
         settings = ClientSettings(base_url="http://engine.invalid", proxy=f"http://user:pass@127.0.0.1:{port}")
         async with open_client(settings) as client:
-            assert not isinstance(client._transport, TrioTransport)
             assert (await client.get("/x")).text == "ok"
         nursery.cancel_scope.cancel()
     assert seen[0].startswith(b"GET http://engine.invalid/x HTTP/1.1\r\n")

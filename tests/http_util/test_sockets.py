@@ -18,8 +18,18 @@ from adapter_api import PoolUnavailable, WorkerReset
 from http_util.calls import fetch
 from http_util.client import ClientSettings, open_client
 from http_util.stream import EventStream, StreamBounds, open_events
-from http_util.transport import Body, TrioTransport, body_of
-from tests.support.http_wire import LAST_CHUNK, Peer, answering, chunk, event, plain_classify, response, stream_head
+from http_util.transport import Body, body_of
+from tests.support.http_wire import (
+    LAST_CHUNK,
+    Peer,
+    answering,
+    chunk,
+    event,
+    plain_classify,
+    response,
+    stream_head,
+    transport_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -60,11 +70,6 @@ async def data_of(events: EventStream) -> bytes:
     while batch := await events.receive():
         data += b"".join(event.data for event in batch)
     return data
-
-
-def transport_of(client: httpx.AsyncClient) -> TrioTransport:
-    assert isinstance(client._transport, TrioTransport)
-    return client._transport
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING
 import trio
 import trio.testing
 
+from http_util.egress import GuardedTransport
 from http_util.status import EngineReply, classify
+from http_util.transport import TrioTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    import httpx
 
     from adapter_api import WorkerError
 
@@ -28,6 +32,13 @@ EVENTS = "text/event-stream"
 def plain_classify(reply: EngineReply) -> WorkerError:
     """Classify without rules of an engine and without secrets."""
     return classify(reply, redact=lambda text: text, now=0.0)
+
+
+def transport_of(client: httpx.AsyncClient) -> TrioTransport:
+    """Return the transport behind the egress policy."""
+    assert isinstance(client._transport, GuardedTransport)
+    assert isinstance(client._transport.inner, TrioTransport)
+    return client._transport.inner
 
 
 def response(body: bytes = b"", *, status: int = 200, close: bool = False, **headers: str) -> bytes:
