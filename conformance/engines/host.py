@@ -77,8 +77,8 @@ class Host:
         """Die: reset every connection and refuse new ones."""
         self._is_up = False
         for stream, scope in self._open.items():
+            scope.cancel()  # first: who waits for this client is to learn of the end, not of a client that left
             reset_stream(stream)
-            scope.cancel()
         for scope in self._listening:
             scope.cancel()
 
@@ -102,7 +102,9 @@ class Host:
         bound: int = listener.socket.getsockname()[1]
         task_status.started(bound)
         while True:
-            await self._accept_while_up(listener)
+            if self._is_up:
+                await self._accept_while_up(listener)
+            await listener.aclose()
             while not self._is_up:
                 await self._came_up.wait()
             (listener,) = await trio.open_tcp_listeners(bound, host="127.0.0.1")

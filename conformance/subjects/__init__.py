@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .llamacpp import LlamaCppSubject
+from .llamacpp import LLAMACPP
 from .mock import MockSubject
 
 if TYPE_CHECKING:
@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
     from conformance.subject import Subject
 
-SUBJECTS: Mapping[str, Subject] = {subject.name: subject for subject in (MockSubject(), LlamaCppSubject())}
+SUBJECTS: Mapping[str, Subject] = {subject.name: subject for subject in (MockSubject(), LLAMACPP)}

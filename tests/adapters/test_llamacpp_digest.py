@@ -14,7 +14,7 @@ from adapters.llamacpp.digest import ModelDigest
 from adapters.llamacpp.server import is_this_machine
 from conformance.engines.host import Link
 from conformance.engines.llamacpp import LlamaSettings
-from conformance.engines.llamacpp_replies import Model
+from conformance.engines.llamacpp.replies import Model
 from tests.adapters.rig import open_rig, read, request
 
 pytestmark = pytest.mark.req("ADAPT-3003", "OC-ADAPT-5011")

@@ -24,7 +24,7 @@ from adapter_api import (
 from adapters.llamacpp import reports
 from conformance.engines.host import Link
 from conformance.engines.llamacpp import LlamaSettings
-from conformance.engines.llamacpp_replies import Model
+from conformance.engines.llamacpp.replies import Model
 from conformance.engines.script import Accept, Answer, Fail, Pause, Reset, Script, Stall, Step, Text
 from tests.adapters.rig import SECRET, Outcome, Rig, open_rig, read, request
 

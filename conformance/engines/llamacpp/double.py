@@ -8,32 +8,29 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, final
 from zlib import crc32
 
 import trio
 
-from . import llamacpp_replies as replies
-from . import llamacpp_requests as requests
-from .double import Facts
-from .host import Host, Link
-from .http1 import Exchange, serve_http
-from .llamacpp_generation import LOADING, Generation
-from .llamacpp_replies import Model
-from .llamacpp_requests import Completion, Refused
-from .llamacpp_slots import GAUGES, SlotPool
-from .plain import PlainStage
-from .play import play
-from .script import Fail, Script
+from conformance.engines.host import Link
+from conformance.engines.server import ServerDouble, open_double
+
+from . import replies, requests
+from .generation import LOADING, Generation
+from .replies import Model
+from .requests import Completion, Refused
+from .slots import GAUGES, SlotPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from .http1 import SeenRequest
+    from conformance.engines.http1 import Exchange, SeenRequest
+    from conformance.engines.script import Script
 
     Route = Callable[[Exchange], Awaitable[None]]
 
-KEEP_ALIVE_S = 5.0
 _PUBLIC = frozenset({"/health", "/v1/health"})
 _WORK = frozenset(("POST", path) for path in ("/completion", "/completions", "/v1/embeddings", "/rerank", "/v1/rerank"))
 
@@ -68,39 +65,22 @@ class LlamaSettings:
 async def open_llamacpp(
     settings: LlamaSettings | None = None, *scripts: Script, link: Link | None = None
 ) -> AsyncIterator[LlamaCppDouble]:
-    """Run a llama.cpp double; leaving the block resets every connection.
-
-    An exception of the block leaves as it is, not in a group: a failed assertion is read by people.
-    """
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        double = LlamaCppDouble(nursery, settings or LlamaSettings(), link or Link())
+    """Run a llama.cpp double; leaving the block resets every connection."""
+    async with open_double(
+        partial(LlamaCppDouble, settings=settings or LlamaSettings(), link=link or Link())
+    ) as double:
         double.load(*scripts)
-        try:
-            yield double
-        except Exception as raised:  # noqa: BLE001 - raised again below, outside the nursery
-            failure = raised
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield double
 
 
 @final
-class LlamaCppDouble:
+class LlamaCppDouble(ServerDouble):
     """The server, from its socket to its slots."""
 
     def __init__(self, nursery: trio.Nursery, settings: LlamaSettings, link: Link) -> None:
+        super().__init__(nursery, link, work=_WORK, listens_while_loading=True)
         self.settings = settings
-        self.facts = Facts()
         self.slots = SlotPool(settings.slots, settings.n_ctx, self.facts, nursery)
-        self._nursery = nursery
-        self._host = Host(nursery, self._serve, link)
-        self._scripts: tuple[Script, ...] = ()
-        self._played = 0
-        self._path_scripts: dict[str, list[Script]] = {}
-        self._generations: dict[Generation, None] = {}  # in order of arrival
-        self._loading_until = 0.0
-        self._started_at = trio.current_time()
         self._routes: dict[tuple[str, str], Route] = {
             ("GET", "/health"): self._health,
             ("GET", "/v1/health"): self._health,
@@ -121,74 +101,13 @@ class LlamaCppDouble:
     def __repr__(self) -> str:
         return f"<LlamaCppDouble {self.url} {self.slots}>"
 
-    @property
-    def url(self) -> str:
-        """The base URL that `dial` answers to."""
-        return self._host.url
-
-    async def dial(self, host: str, port: int) -> trio.abc.Stream:
-        """Open a connection in memory; raises `OSError` where a real one would."""
-        return await self._host.dial(host, port)
-
-    async def serve_tcp(self, port: int = 0) -> str:
-        """Listen on 127.0.0.1 as well and return the URL."""
-        return await self._host.serve_tcp(port)
-
-    def load(self, *scripts: Script, path: str | None = None) -> None:
-        """Play these scripts from now on; see `EngineDouble.load`."""
-        if path is not None:
-            self._path_scripts[path] = list(scripts)
-            return
-        self._scripts, self._played = scripts, 0
-        if scripts and scripts[0].loading_s:
-            self.load_model(scripts[0].loading_s)
-
-    def load_model(self, seconds: float) -> None:
-        """Load the model from now on: 503 on every path for `seconds`."""
-        self._loading_until = trio.current_time() + seconds
-
-    def stop(self) -> None:
-        """End the process: reset every connection and refuse new ones, until `start`."""
-        self._host.stop()
+    def forget(self) -> None:
+        """Free every slot and forget what it held."""
         self.slots.clear()
 
-    def start(self, *, loading_s: float = 0.0) -> None:
-        """Begin a new process; it loads for `loading_s` first."""
-        self._started_at = trio.current_time()
-        self.load_model(loading_s)
-        self._host.start()
-
-    def die(self, down_s: float, loading_s: float = 0.0) -> None:
-        """End the process, begin a new one after `down_s` and let it load for `loading_s`."""
-        self.stop()
-        self._nursery.start_soon(self._start_after, down_s, loading_s)
-
-    def fail_batch(self, failure: Fail) -> None:
-        """Make every generation that holds a slot report `failure`."""
-        for generation in self._generations:
-            generation.doom(failure)
-
-    async def _start_after(self, down_s: float, loading_s: float) -> None:
-        await trio.sleep(down_s)
-        self.start(loading_s=loading_s)
-
-    async def _serve(self, stream: trio.abc.Stream) -> None:
-        self.facts.connections += 1
-        try:
-            await serve_http(stream, self._answer, keep_alive_s=KEEP_ALIVE_S, on_request=self._note)
-        finally:
-            self.facts.connections -= 1
-
-    def _note(self, request: SeenRequest) -> None:
-        self.facts.requests.append(request)
-        self.facts.submitted += (request.method, request.path) in _WORK
-
-    async def _answer(self, exchange: Exchange) -> None:
+    async def respond(self, exchange: Exchange) -> None:
+        """Answer in the server's order of checks."""
         request = exchange.request
-        if scripts := self._path_scripts.get(request.path):
-            script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
-            await play(script, PlainStage(exchange), exchange)
-            return
         refusal = self._refusal(request)
         if refusal is not None:
             await exchange.answer(refusal[0], replies.early_error(*refusal), replies.JSON, replies.CLOSES)
@@ -200,7 +119,7 @@ class LlamaCppDouble:
             await exchange.answer(refused.status, body, replies.JSON, replies.CLOSES)
 
     def _refusal(self, request: SeenRequest) -> tuple[int, str, str] | None:
-        if trio.current_time() < self._loading_until:
+        if self.is_loading:
             return LOADING
         if request.path not in _PUBLIC and not self._is_allowed(request):
             return 401, "authentication_error", "Invalid API Key"
@@ -214,23 +133,8 @@ class LlamaCppDouble:
         return key is None or given[0] == f"Bearer {key}" or given[1] == key
 
     async def _complete(self, exchange: Exchange) -> None:
-        number = len(self.facts.requests) - 1
         request = requests.read_completion(exchange.request.body, self.settings.n_ctx)
-        generation = Generation(self, exchange, request)
-        self._generations[generation] = None
-        try:
-            await generation.run(self._next_script())
-        finally:
-            del self._generations[generation]
-            if exchange.gone.is_set() and not generation.is_finished:
-                self.facts.gone.append((trio.current_time(), number))
-
-    def _next_script(self) -> Script:
-        if not self._scripts:
-            return Script()
-        script = self._scripts[min(self._played, len(self._scripts) - 1)]
-        self._played += 1
-        return script
+        await self.generate(exchange, Generation(self, exchange, request))
 
     async def _health(self, exchange: Exchange) -> None:
         await _ok(exchange, replies.dump({"status": "ok"}))
@@ -255,7 +159,7 @@ class LlamaCppDouble:
 
     async def _metrics(self, exchange: Exchange) -> None:
         _require(self.settings.has_metrics, "metrics endpoint", "--metrics")
-        started = (("Process-Start-Time-Unix", str(1_790_000_000 + int(self._started_at))),)
+        started = (("Process-Start-Time-Unix", str(1_790_000_000 + int(self.started_at))),)
         body = replies.metrics(self.slots.metrics(), GAUGES)
         await exchange.answer(200, body, "text/plain; version=0.0.4", (*replies.KEEPS_OPEN, *started))
 

@@ -12,18 +12,19 @@ from zlib import crc32
 
 import trio
 
-from . import llamacpp_replies as replies
-from .play import play
-from .script import Fail, Script, Text
+from conformance.engines.play import play
+from conformance.engines.script import Fail, Script, Text
+
+from . import replies
 
 if TYPE_CHECKING:
     from adapter_api import JsonValue
+    from conformance.engines.http1 import Exchange
+    from conformance.engines.script import Die, Usage
 
-    from .http1 import Exchange
-    from .llamacpp import LlamaSettings
-    from .llamacpp_requests import Completion
-    from .llamacpp_slots import Slot, SlotPool
-    from .script import Die, Usage
+    from .double import LlamaSettings
+    from .requests import Completion
+    from .slots import Slot, SlotPool
 
 PING = b":\n\n"
 _WORDS = ("the", "river", "runs", "past", "a", "quiet", "mill", "and", "over", "smooth", "stones", "café", "—", "漢字")
@@ -74,9 +75,10 @@ class Generation:
             self._let_go(self._notices_after_s() if self._exchange.gone.is_set() else 0.0)
 
     def doom(self, failure: Fail) -> None:
-        """Break off and report `failure`."""
-        self._doom = failure
-        self._work.cancel()
+        """Break off and report `failure`; one that waits for a slot is in no batch."""
+        if self._slot is not None:
+            self._doom = failure
+            self._work.cancel()
 
     async def accept(self) -> None:
         if not self._request.is_stream:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from .llamacpp_replies import Counts, SlotView
+from .replies import Counts, SlotView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from adapter_api import JsonValue
+    from conformance.engines.double import Facts
 
-    from .double import Facts
-    from .llamacpp_requests import Completion
+    from .requests import Completion
 
 GAUGES = frozenset({
     "prompt_tokens_seconds",
