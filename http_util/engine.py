@@ -47,8 +47,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RETRY = RetryPolicy()
-LARGEST_REPLY_BYTES = 256 * 1024 * 1024
-"""Room for the vectors of a large request; every other answer is far smaller."""
+LARGEST_REPORT_BYTES = 16 * 1024 * 1024
+LARGEST_ANSWER_BYTES = 256 * 1024 * 1024
+"""Room for the vectors of a large request."""
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -191,7 +192,7 @@ class Engine:
             classify=self.failure,
             phase=phase,
             retry=retry,
-            max_body_bytes=LARGEST_REPLY_BYTES,
+            max_body_bytes=LARGEST_REPORT_BYTES if method == "GET" else LARGEST_ANSWER_BYTES,
         )
 
 

@@ -12,49 +12,31 @@ Implements: ADAPT-3000, ADAPT-3002, ADAPT-3005, ADAPT-3101, OC-ADAPT-5001, OC-AD
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, final
 
-import trio
-
-from adapter_api import (
-    AdapterError,
-    CancelMode,
-    CancelSupport,
-    Capabilities,
-    DeadlineUnmet,
-    End,
-    Started,
-    WorkerError,
-    WorkerHealth,
-    WorkerProps,
-    Workload,
-)
+from adapter_api import CancelMode, CancelSupport, Capabilities, Started, WorkerHealth, WorkerProps, Workload
+from http_util.engine import correlation, drawn_seed, json_as, until
 from http_util.live import LiveStreams
-from http_util.status import EngineReply
-from http_util.stream import StreamBounds, open_events
+from http_util.pieces import Embeddings, Ranking, embedding_body, events_of, rerank_body
 
 from . import mapping, probes
-from .server import json_as
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from adapter_api import AdapterContext, JsonValue, TaskId, TaskRequest, TokenEvent
+    from adapter_api import JsonValue, TaskId, TaskRequest, TokenEvent
     from http_util.stream import EventStream
 
     from .server import Server
-    from .settings import LlamaCppSettings
 
 _LAST_ON_ITS_CONNECTION = {"connection": "close"}
 """The server closes the connection after a stream, though it promises to keep it: using it again would be a race."""
-_ONE_PIECE: dict[
-    Workload, tuple[str, Callable[[TaskRequest], JsonValue], type[mapping.Embeddings | mapping.Ranking]]
-] = {
-    Workload.EMBEDDING: ("/v1/embeddings", mapping.embedding, mapping.Embeddings),
-    Workload.RERANK: ("/rerank", mapping.rerank, mapping.Ranking),
+_ONE_PIECE: dict[Workload, tuple[str, Callable[[TaskRequest], JsonValue], type[Embeddings | Ranking]]] = {
+    Workload.EMBEDDING: ("/v1/embeddings", embedding_body, Embeddings),
+    Workload.RERANK: ("/rerank", rerank_body, Ranking),
 }
 
 
@@ -62,15 +44,13 @@ _ONE_PIECE: dict[
 class LlamaCppAdapter:
     """One llama.cpp server, spoken to."""
 
-    def __init__(self, server: Server, settings: LlamaCppSettings, context: AdapterContext) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self._settings = settings
-        self._timeouts = settings.timeouts
-        self._context = context
+        self._engine = server.engine
         self._live = LiveStreams()
 
     def __repr__(self) -> str:
-        return f"<LlamaCppAdapter {self._context.pool_id}/{self._context.replica_id} streams={len(self._live)}>"
+        return f"<LlamaCppAdapter {self._engine!r} streams={len(self._live)}>"
 
     @property
     def cancel_support(self) -> CancelSupport:
@@ -87,7 +67,7 @@ class LlamaCppAdapter:
 
     async def capabilities(self) -> Capabilities:
         """Ask what the server serves; embeddings and rerank are tried with an empty body, which costs it nothing."""
-        return await probes.capabilities(self._server, self._settings.ctx_max)
+        return await probes.capabilities(self._server)
 
     async def engine_version(self) -> str:
         """Ask `/props` for `build_info`; raise `AdapterError` if the server does not tell."""
@@ -97,8 +77,8 @@ class LlamaCppAdapter:
         """Stream a completion, or answer an embedding or rerank in one piece; see `WorkerAdapter.submit`."""
         if request.workload is not Workload.COMPLETION:
             return self._live.call(request.task_id, partial(self._answer, request))
-        seed = mapping.drawn_seed(self._context.random()) if request.seed is None else request.seed
-        reading = mapping.Reading(partial(self._started, request, seed), self._failure_in_stream)
+        seed = drawn_seed(self._engine.context.random()) if request.seed is None else request.seed
+        reading = mapping.Reading(partial(self._started, request, seed), self._engine.failure_in_stream)
         return self._live.stream(request.task_id, self._completion(request, seed, reading), reading)
 
     async def cancel(self, task_id: TaskId) -> None:
@@ -109,57 +89,39 @@ class LlamaCppAdapter:
     async def _completion(
         self, request: TaskRequest, seed: int, reading: mapping.Reading
     ) -> AsyncIterator[EventStream]:
-        ends_at = self._ends_at(request)
-        with _until(ends_at, "completion"):
-            facts = await self._server.known()
+        ends_at = self._engine.ends_at(request)
+        with until(ends_at, "completion"):
+            facts = await self._server.memory.known()
             prompt = await self._prompt(request)
+        body = mapping.completion(request, prompt, seed)
+        headers = {**correlation(request), **_LAST_ON_ITS_CONNECTION}
         try:
-            async with open_events(
-                self._server.client_for("completion"),
-                "/completion",
-                json=mapping.completion(request, prompt, seed),
-                bounds=self._bounds(ends_at),
-                classify=self._server.failure,
-                headers={**_headers(request), **_LAST_ON_ITS_CONNECTION},
-            ) as events:
+            async with self._engine.events("/completion", body, ends_at=ends_at, headers=headers) as events:
                 yield events
         finally:
             if facts is None or reading.model != facts.alias:  # no last frame, or that of another model
-                self._server.doubt()
+                self._server.memory.doubt()
 
     async def _prompt(self, request: TaskRequest) -> str:
         """Return the prompt, which for a chat the server makes with the model's own template."""
         if not request.messages:
             return request.prompt
-        answer = await self._server.call(
-            "/apply-template",
-            mapping.template(request.messages),
-            json_as(mapping.Prompt),
-            phase="template",
-            bounds_s=self._timeouts.first_token_ms / 1000,
-            headers=_headers(request),
-        )
+        body = mapping.template(request.messages)
+        parse = json_as(mapping.Prompt)
+        answer = await self._engine.call("/apply-template", body, parse, phase="template", headers=correlation(request))
         return answer.prompt
 
     async def _answer(self, request: TaskRequest) -> list[TokenEvent]:
         """Return the events of an embedding or a rerank."""
         path, body, kind = _ONE_PIECE[request.workload]
         phase = request.workload.value
-        with _until(self._ends_at(request), phase):
-            await self._server.known()
-            answer = await self._server.call(
-                path,
-                body(request),
-                json_as(kind),
-                phase=phase,
-                bounds_s=self._timeouts.first_token_ms / 1000,
-                headers=_headers(request),
+        with until(self._engine.ends_at(request), phase):
+            await self._server.memory.known()
+            answer = await self._engine.call(
+                path, body(request), json_as(kind), phase=phase, headers=correlation(request)
             )
-        if len(answer) != len(request.inputs):
-            raise AdapterError(f"{phase}: {len(answer)} results for {len(request.inputs)} inputs")
-        tokens_in = answer.usage.prompt_tokens
-        end = End(tokens_out=0, decode_time_ms=0, tokens_in=tokens_in, result=answer.result)
-        return [self._started(request, None, tokens_in, None), end]
+        started = self._started(request, None, answer.usage.prompt_tokens, None)
+        return events_of(request, answer, started, phase)
 
     def _started(self, request: TaskRequest, seed: int | None, tokens_in: int | None, warmth: bool | None) -> Started:
         facts = self._server.facts
@@ -171,34 +133,3 @@ class LlamaCppAdapter:
             tokens_in=tokens_in,
             kv_warmth=warmth,
         )
-
-    def _failure_in_stream(self, body: bytes) -> WorkerError:
-        return self._server.failure(EngineReply(200, {}, body, "completion"))
-
-    def _ends_at(self, request: TaskRequest) -> float | None:
-        """Return the time at which the whole has to be over, if there is one."""
-        limits_ms = [limit for limit in (self._timeouts.total_ms, request.deadline_ms) if limit is not None]
-        return trio.current_time() + min(limits_ms) / 1000 if limits_ms else None
-
-    def _bounds(self, ends_at: float | None) -> StreamBounds:
-        return StreamBounds(
-            connect_s=self._timeouts.connect_ms / 1000,
-            first_token_s=self._timeouts.first_token_ms / 1000,
-            idle_s=self._timeouts.idle_ms / 1000,
-            total_s=None if ends_at is None else max(ends_at - trio.current_time(), 0),
-        )
-
-
-@contextmanager
-def _until(ends_at: float | None, phase: str) -> Iterator[None]:
-    """Bound what is done before a stream, or instead of one, by the request's own time."""
-    with trio.CancelScope() as scope:
-        if ends_at is not None:
-            scope.deadline = ends_at
-        yield
-    if scope.cancelled_caught:
-        raise DeadlineUnmet(f"{phase}: not finished within the time of the request")
-
-
-def _headers(request: TaskRequest) -> Mapping[str, str]:
-    return {} if request.correlation_id is None else {"x-correlation-id": request.correlation_id}

@@ -58,11 +58,6 @@ def engine_seed(seed: int) -> int:
     return seed % RANDOM_SEED
 
 
-def drawn_seed(random01: float) -> int:
-    """Return a seed for a caller that gave none, so that the request can be repeated; every engine can keep it."""
-    return int(random01 * 2**31)
-
-
 def template(messages: tuple[Message, ...]) -> dict[str, JsonValue]:
     """Return the body of `POST /apply-template`."""
     return {"messages": [{"role": message.role, "content": message.content} for message in messages]}
@@ -72,60 +67,6 @@ class Prompt(msgspec.Struct):
     """The answer to `POST /apply-template`."""
 
     prompt: str
-
-
-def embedding(request: TaskRequest) -> dict[str, JsonValue]:
-    """Return the body of `POST /v1/embeddings`."""
-    return {"input": request.inputs, "encoding_format": "float"}
-
-
-def rerank(request: TaskRequest) -> dict[str, JsonValue]:
-    """Return the body of `POST /rerank`."""
-    return {"query": request.prompt, "documents": request.inputs, "top_n": len(request.inputs)}
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    prompt_tokens: int | None = None
-
-
-class _Vector(msgspec.Struct):
-    index: int
-    embedding: list[float]
-
-
-class _Score(msgspec.Struct):
-    index: int
-    relevance_score: float
-
-
-class Embeddings(msgspec.Struct):
-    """The answer to `POST /v1/embeddings`."""
-
-    data: list[_Vector]
-    usage: _Usage = _Usage()
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    @property
-    def result(self) -> JsonValue:
-        """One vector for each input, in the order of the inputs."""
-        return [vector.embedding for vector in sorted(self.data, key=lambda vector: vector.index)]
-
-
-class Ranking(msgspec.Struct):
-    """The answer to `POST /rerank`."""
-
-    results: list[_Score]
-    usage: _Usage = _Usage()
-
-    def __len__(self) -> int:
-        return len(self.results)
-
-    @property
-    def result(self) -> JsonValue:
-        """One score for each document, in the order of the documents."""
-        return [score.relevance_score for score in sorted(self.results, key=lambda score: score.index)]
 
 
 class _PromptProgress(msgspec.Struct):

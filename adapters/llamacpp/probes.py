@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from adapter_api import AdapterError, Capabilities, WorkerError, WorkerHealth, WorkerProps, Workload
+from http_util.engine import ill_health
 
 from . import reports
 
@@ -30,18 +31,18 @@ _OPTIONAL = {Workload.EMBEDDING: "/v1/embeddings", Workload.RERANK: "/rerank"}
 async def health(server: Server) -> WorkerHealth:
     """Return whether the server answers and can work; whatever is wrong with it is a report."""
     try:
-        is_ok = await server.report("/health", reports.is_ok, retry=None)
+        is_ok = await server.engine.report("/health", reports.is_ok, retry=None)
     except WorkerError as failure:
-        server.doubt()
-        return reports.ill_health(failure)
+        server.memory.doubt()
+        return ill_health(failure, detail="loading model" if reports.is_loading(failure) else None)
     if is_ok:
-        await server.known()
+        await server.memory.known()
     return WorkerHealth(live=True, ready=is_ok, detail="" if is_ok else "not ok")
 
 
 async def props(server: Server) -> WorkerProps:
     """Return the capacity at this moment; raise `WorkerError`."""
-    facts = await server.learn()
+    facts = await server.memory.learn()
     total, free = await _slots(server, facts)
     gauges = await _gauges(server, facts)
     await server.advance_digest(DIGEST_BYTES_PER_PROBE)
@@ -55,12 +56,12 @@ async def props(server: Server) -> WorkerProps:
     )
 
 
-async def capabilities(server: Server, ctx_limit: int | None) -> Capabilities:
-    """Return what the server serves; `ctx_limit` is the most context, in tokens, that the settings allow."""
-    facts = await server.learn()
+async def capabilities(server: Server) -> Capabilities:
+    """Return what the server serves; raise `WorkerError`."""
+    facts = await server.memory.learn()
     served = {workload for workload, path in _OPTIONAL.items() if await _serves(server, path)}
     await server.advance_digest(DIGEST_BYTES_PER_SNAPSHOT)
-    ctx_max = min((size for size in (facts.ctx_per_slot, ctx_limit) if size is not None), default=None)
+    ctx_max = min((size for size in (facts.ctx_per_slot, server.ctx_limit) if size is not None), default=None)
     return Capabilities(
         engine="llamacpp",
         engine_version=facts.version or "unknown",
@@ -76,7 +77,7 @@ async def capabilities(server: Server, ctx_limit: int | None) -> Capabilities:
 
 async def version(server: Server) -> str:
     """Return the version in the server's own words; raise `WorkerError`."""
-    facts = await server.learn()
+    facts = await server.memory.learn()
     if facts.version is None:
         raise AdapterError("props: the server does not tell its version")
     return facts.version
@@ -87,7 +88,7 @@ async def _slots(server: Server, facts: EngineFacts) -> tuple[int | None, int | 
     if not facts.has_slots:
         return facts.slots, None
     try:
-        return await server.report("/slots", reports.slots)
+        return await server.engine.report("/slots", reports.slots)
     except AdapterError:
         return facts.slots, None
 
@@ -96,7 +97,7 @@ async def _gauges(server: Server, facts: EngineFacts) -> reports.Gauges:
     if not facts.has_metrics:
         return reports.Gauges()
     try:
-        return await server.report("/metrics", reports.gauges)
+        return await server.engine.report("/metrics", reports.gauges)
     except AdapterError:
         return reports.Gauges()
 
@@ -104,7 +105,7 @@ async def _gauges(server: Server, facts: EngineFacts) -> reports.Gauges:
 async def _serves(server: Server, path: str) -> bool:
     """Whether the server takes requests to `path`: it finds fault with an empty one unless that kind is off."""
     try:
-        await server.call(path, {}, bytes, phase="capabilities", bounds_s=server.report_s)
+        await server.engine.call(path, {}, bytes, phase="capabilities", bounds_s=server.engine.report_s)
     except AdapterError as refusal:
         return refusal.upstream_status == HTTPStatus.BAD_REQUEST and "Pooling type" not in refusal.message
     return True

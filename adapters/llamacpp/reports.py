@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adapter_api import WorkerHealth
+from http_util import prometheus
 
 if TYPE_CHECKING:
     from adapter_api import WorkerError
-
-_METRIC = re.compile(rb"^llamacpp:(\w+)(?:\{[^}]*\})? +(\S+)", re.MULTILINE)
 
 
 class _Health(msgspec.Struct):
@@ -68,13 +66,9 @@ def is_ok(body: bytes) -> bool:
     return msgspec.json.decode(body, type=_Health).status == "ok"
 
 
-def ill_health(failure: WorkerError) -> WorkerHealth:
-    """Return the report on a server whose `/health` failed: it answers and is not ready, or it does not answer."""
-    status = failure.upstream_status
-    is_live = status is not None and status not in {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
-    words = failure.message.removeprefix("health: ")
-    is_loading = status == HTTPStatus.SERVICE_UNAVAILABLE and "loading model" in words.lower()
-    return WorkerHealth(live=is_live, ready=False, detail="loading model" if is_loading else words)
+def is_loading(failure: WorkerError) -> bool:
+    """Whether a failed report says that the model is on its way."""
+    return failure.upstream_status == HTTPStatus.SERVICE_UNAVAILABLE and "loading model" in failure.message.lower()
 
 
 def engine_facts(props: bytes) -> EngineFacts:
@@ -109,28 +103,15 @@ class Gauges:
 
 
 def gauges(body: bytes) -> Gauges:
-    """Read the body of `/metrics`, Prometheus text; figures that are not numbers are unknown."""
-    found = {name: _figure(value) for name, value in _METRIC.findall(body)}
-    processing, deferred = found.get(b"requests_processing"), found.get(b"requests_deferred")
+    """Read the body of `/metrics`, Prometheus text; figures that make no sense are unknown."""
+    found = prometheus.samples(body)
     return Gauges(
-        processing=None if processing is None else int(processing),
-        deferred=None if deferred is None else int(deferred),
-        kv_usage=_ratio(found.get(b"kv_cache_usage_ratio")),
+        processing=prometheus.count(found, "llamacpp:requests_processing"),
+        deferred=prometheus.count(found, "llamacpp:requests_deferred"),
+        kv_usage=prometheus.ratio(found, "llamacpp:kv_cache_usage_ratio"),
     )
 
 
 def _name(path_or_alias: str) -> str:
     """Return an alias as it is and a path without its folders, which are nobody's business."""
     return re.split(r"[/\\]", path_or_alias)[-1]
-
-
-def _figure(text: bytes) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < 2**63 else None
-
-
-def _ratio(value: float | None) -> float | None:
-    return value if value is not None and value <= 1 else None

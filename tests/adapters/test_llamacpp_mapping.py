@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from adapter_api import AdapterError, End, Metrics, Started, Token, TokenEvent, WorkerError
 from adapters.llamacpp import mapping
 from conformance.engines.script import Accept, Cut, Malformed, Script, SplitBytesAt, Step
+from http_util.engine import drawn_seed
 from http_util.live import Progress
 from http_util.sse import ServerEvent
 from tests.adapters.rig import Outcome, open_rig, read, request
@@ -92,7 +93,7 @@ def test_every_seed_becomes_one_that_the_engine_keeps(seed: int) -> None:
 
 @given(random01=st.floats(0, 1, exclude_max=True))
 def test_a_drawn_seed_is_kept_as_it_is(random01: float) -> None:
-    assert mapping.engine_seed(mapping.drawn_seed(random01)) == mapping.drawn_seed(random01)
+    assert mapping.engine_seed(drawn_seed(random01)) == drawn_seed(random01)
 
 
 class Mutation(msgspec.Struct, frozen=True):
