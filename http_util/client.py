@@ -9,7 +9,6 @@ Implements: HTU-1001, ORCH-3080.
 
 from __future__ import annotations
 
-import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
@@ -19,6 +18,7 @@ import httpx
 import trio
 
 from ._sockets import CLOSE_S
+from .dialling import tls_context
 from .egress import GuardedTransport
 from .transport import Tls, TrioTransport
 
@@ -96,21 +96,15 @@ def _transport(settings: ClientSettings) -> httpx.AsyncBaseTransport:
     limits = httpx.Limits(max_connections=settings.max_connections)
     if settings.proxy is not None and settings.dial is None:
         return httpx.AsyncHTTPTransport(
-            verify=_tls(settings, "http/1.1"), proxy=settings.proxy, limits=limits, trust_env=False
+            verify=tls_context(settings.verify, "http/1.1"), proxy=settings.proxy, limits=limits, trust_env=False
         )
     tls = fallback = None
     if httpx.URL(settings.base_url).scheme == "https":
-        tls = Tls(http1=_tls(settings, "http/1.1"), any_version=_tls(settings, "h2", "http/1.1"))
+        tls = Tls(
+            http1=tls_context(settings.verify, "http/1.1"), any_version=tls_context(settings.verify, "h2", "http/1.1")
+        )
         if settings.dial is None:
-            fallback = httpx.AsyncHTTPTransport(verify=_tls(settings), http2=True, limits=limits, trust_env=False)
+            fallback = httpx.AsyncHTTPTransport(
+                verify=tls_context(settings.verify), http2=True, limits=limits, trust_env=False
+            )
     return TrioTransport(tls=tls, dial=settings.dial, max_connections=settings.max_connections, fallback=fallback)
-
-
-def _tls(settings: ClientSettings, *protocols: str) -> ssl.SSLContext:
-    if isinstance(settings.verify, str):
-        context = ssl.create_default_context(cafile=settings.verify)
-    else:
-        context = httpx.create_ssl_context(verify=settings.verify, trust_env=False)
-    if protocols:
-        context.set_alpn_protocols(list(protocols))
-    return context

@@ -12,6 +12,8 @@ those (`no_token_yet`). An event at the very tick of its deadline is late; comme
 spent only while we wait for the engine, never by a slow consumer; `total` is the caller's own time and runs always. One
 wait is one cancel scope, however many events it brings.
 
+Another protocol than SSE over HTTP/1.1 brings a body and a decoder of its own to `open_body` and is bounded the same.
+
 No retries: only the caller knows whether a token was delivered.
 
 Implements: HTU-1003, HTU-1005.
@@ -19,9 +21,9 @@ Implements: HTU-1003, HTU-1005.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Protocol, final
 
 import httpx
 import trio
@@ -36,6 +38,7 @@ from .transport import ONLY_HTTP1
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from adapter_api import WorkerError
 
@@ -83,7 +86,36 @@ async def open_events(
     response = await _establish(client, request, allowances, phase)
     async with _exchange.closing(response) as body:
         await _exchange.require_event_stream(response, body, classify, phase)
-        yield EventStream(response, body, allowances, phase)
+        yield EventStream(body, Decoder(), allowances, phase, response.headers)
+
+
+@asynccontextmanager
+async def open_body(
+    source: AbstractAsyncContextManager[Body], decoder: BodyDecoder, *, bounds: StreamBounds, phase: str = "completion"
+) -> AsyncIterator[EventStream]:
+    """Enter `source`, which waits for the answer's head, and yield the events that `decoder` finds in its body.
+
+    The time of entering counts as the wait for the answer's head; connecting is bounded by `source` itself. Leaving the
+    block leaves `source`, which closes the connection.
+    """
+    allowances = _Allowances(bounds, trio.current_time())
+    async with AsyncExitStack() as held:
+        with trio.CancelScope(deadline=allowances.begin_wait(trio.current_time())) as head:
+            body = await held.enter_async_context(source)
+            allowances.end_wait(trio.current_time())
+        if head.cancelled_caught:
+            raise allowances.no_headers(trio.current_time(), phase)
+        yield EventStream(body, decoder, allowances, phase)
+
+
+class BodyDecoder(Protocol):
+    """Makes events of a body's bytes, however they are cut."""
+
+    def feed(self, chunk: bytes) -> list[ServerEvent]:
+        """Return the events that `chunk` completed; raise `EventTooLarge`, or a `WorkerError`."""
+
+    def close(self) -> list[ServerEvent]:
+        """Return what the end of the body completed."""
 
 
 async def _establish(
@@ -98,27 +130,29 @@ async def _establish(
 
 @final
 class EventStream:
-    """The events of one answer, for one reader."""
+    """The events of one answer, for one reader; `headers` are the answer's, where look-up ignores case."""
 
-    __slots__ = ("_allowances", "_body", "_closed", "_decoder", "_ended", "_response", "_wait", "phase")
+    __slots__ = ("_allowances", "_body", "_closed", "_decoder", "_ended", "_wait", "headers", "phase")
 
-    def __init__(self, response: httpx.Response, body: Body, allowances: _Allowances, phase: str) -> None:
+    def __init__(
+        self,
+        body: Body,
+        decoder: BodyDecoder,
+        allowances: _Allowances,
+        phase: str,
+        headers: Mapping[str, str] = _exchange.NO_HEADERS,
+    ) -> None:
         self.phase = phase
-        self._response = response
+        self.headers = headers
         self._body = body
         self._allowances = allowances
-        self._decoder = Decoder()
+        self._decoder = decoder
         self._wait: trio.CancelScope | None = None
         self._ended = self._closed = False
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "ended" if self._ended else "open"
         return f"<EventStream {self.phase} {state}>"
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The answer's headers; look-up ignores case."""
-        return self._response.headers
 
     async def receive(self) -> list[ServerEvent]:
         """Return the events that one read of the network completed; [] is the end of the body and nothing else.
