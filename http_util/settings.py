@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Milliseconds = Annotated[int, Meta(ge=1)]
 Tokens = Annotated[int, Meta(ge=1)]
 Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+_ADDRESS = r"^https?://([^/?#@\s]*@)?(\[[0-9A-Fa-f:.]+\]|[^/?#@:\s\[\]]+)(:[0-9]{1,5})?(/[^?#\s]*)?$"
 CREDENTIAL: dict[str, object] = {"writeOnly": True}
 """`extra_json_schema` of a setting that holds a secret."""
 
@@ -51,7 +52,14 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of one engine's server."""
 
-    url: Annotated[str, Meta(min_length=1, description="Address of the server, with its path prefix if it has one.")]
+    url: Annotated[
+        str,
+        Meta(
+            pattern=_ADDRESS,
+            description="Address of the server, with its path prefix if it has one.",
+            extra_json_schema={"$comment": "expected http://HOST[:PORT][/PATH] or https://..., without a query"},
+        ),
+    ]
     api_key: Annotated[
         Secret | None, Meta(description="Key that the server asks for.", extra_json_schema=CREDENTIAL)
     ] = None

@@ -21,6 +21,7 @@ import trio.abc
 from adapter_api import AdapterContext, CorrelationId, PoolId, ReplicaId, load_factory
 from adapter_host import AdapterHost
 from http_util.redaction import Redactor
+from orchestratord.config import egress_policy
 from orchestratord.runtime.dispatcher import Dispatcher
 from orchestratord.runtime.history import History
 from orchestratord.runtime.pool import Pool
@@ -33,14 +34,19 @@ from orchestratord.web.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
 
-    from adapter_api import AdapterFactory
+    from adapter_api import AdapterFactory, WorkerAdapter
     from orchestratord.config import Config
 
     Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
 
 FLUSH_S = 2.0
 """After a drain, how long connections may take to carry their last frames away, in seconds."""
+
+
+class AdapterNotOpened(ValueError):
+    """An adapter could not be opened with its settings; the text names the pool and the replica."""
 
 
 @final
@@ -83,8 +89,8 @@ async def serve(
 ) -> None:
     """Serve until `Running.stop` is called and the drain is over; started once connections are accepted.
 
-    Raises `AddressInUse`, and what opening an adapter raises. Cancelled cancels every task, with its terminal frame
-    written to whoever still reads.
+    Raises `AddressInUse`, and `AdapterNotOpened` for settings that an adapter cannot work with. Cancelled cancels every
+    task, with its terminal frame written to whoever still reads.
     """
     listeners = await listen(config.server.address)
     opened = open_service(config, factories=factories, log_stream=log_stream, dial=dial)
@@ -160,21 +166,47 @@ async def _bind_all(
                 random=random.random,
                 dial=dial,
                 redact=redactor.text,
+                permits=egress_policy(config.egress.allow, replica.settings),
             )
-            adapter = await stack.enter_async_context(factory.open(replica.settings, context))
+            adapter = await stack.enter_async_context(_opened(factory.open(replica.settings, context), context))
             host.bind(context.pool_id, context.replica_id, pool.engine, adapter)
 
 
-def _tell_broken(telemetry: Telemetry, error: Exception) -> None:
+@asynccontextmanager
+async def _opened(
+    opening: AbstractAsyncContextManager[WorkerAdapter], context: AdapterContext
+) -> AsyncGenerator[WorkerAdapter, None]:
+    """Open an adapter; what it raises then is told as what it is, without a secret in it.
+
+    An adapter is somebody's code: its `OSError` over a file must not pass for a port that is taken.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            adapter = await stack.enter_async_context(opening)
+        except Exception as error:  # noqa: BLE001 - anything that opening raises is the settings' or the adapter's fault
+            cause = _single(error)
+            reason = f"{type(cause).__name__}: {context.redact(str(cause))}"
+        else:
+            yield adapter
+            return
+    raise AdapterNotOpened(f"pool {context.pool_id}, replica {context.replica_id}: {reason}")
+
+
+def _single(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def _tell_broken(telemetry: Telemetry, error: Exception) -> None:
+    cause = _single(error)
     telemetry.log.error(
         "internal",
-        human=f"a connection breaks on an unexpected {type(error).__name__}",
+        human=f"a connection breaks on an unexpected {type(cause).__name__}",
         actor="orchestratord",
         action="connection",
         target="http",
-        detail=str(error),
+        detail=str(cause),
     )
 
 

@@ -1,9 +1,11 @@
 """The configuration of the service: one TOML file, the environment for secrets and overrides, all checked at load."""
 
 from .bind import Address
+from .egress import policy as egress_policy
 from .example import example_text
 from .load import Auth, Config, config_from, load_config
 from .model import (
+    EgressConfig,
     HistoryConfig,
     LogConfig,
     PoolConfig,
@@ -22,6 +24,7 @@ __all__ = [
     "Auth",
     "Config",
     "ConfigError",
+    "EgressConfig",
     "HistoryConfig",
     "LogConfig",
     "PoolConfig",
@@ -32,6 +35,7 @@ __all__ = [
     "ServerConfig",
     "StreamConfig",
     "config_from",
+    "egress_policy",
     "example_text",
     "file_schema",
     "full_schema_text",

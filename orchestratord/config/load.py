@@ -20,9 +20,10 @@ import msgspec
 from adapter_api import Secret, load_factory
 
 from .auth import resolve_auth
+from .egress import egress_problems
 from .env import apply_overrides
 from .lines import find_line, key_lines
-from .model import ConfigFile, HistoryConfig, LogConfig, PoolConfig, ServerConfig, StreamConfig
+from .model import ConfigFile, EgressConfig, HistoryConfig, LogConfig, PoolConfig, ServerConfig, StreamConfig
 from .pools import resolve_pools
 from .problems import ConfigError, Problem
 from .schema import check_shape
@@ -55,6 +56,7 @@ class Config:
     auth: Auth
     stream: StreamConfig
     history: HistoryConfig
+    egress: EgressConfig
     log: LogConfig
     pools: tuple[PoolConfig, ...]
 
@@ -112,8 +114,16 @@ def _resolve(
     token, problems = resolve_auth(file, names_variable="token_env" in _table(data, "auth"), environ=environ)
     pools, pool_problems = resolve_pools(file.pools, environ, factories)
     auth = Auth(token=token, optional=file.auth.optional, trust_proxy=file.auth.trust_proxy)
-    config = Config(server=file.server, auth=auth, stream=file.stream, history=file.history, log=file.log, pools=pools)
-    return config, problems + pool_problems
+    config = Config(
+        server=file.server,
+        auth=auth,
+        stream=file.stream,
+        history=file.history,
+        egress=file.egress,
+        log=file.log,
+        pools=pools,
+    )
+    return config, [*problems, *pool_problems, *egress_problems(file.egress.allow, pools)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import msgspec
 from adapter_api import Sampling
 
 from .bind import BIND_PATTERN, Address, parse_bind
+from .egress import ALLOWED_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,6 +163,22 @@ class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     )
 
 
+class EgressConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where engines may be."""
+
+    allow: (
+        Annotated[
+            tuple[Annotated[str, msgspec.Meta(pattern=ALLOWED_PATTERN)], ...],
+            _meta(
+                "Hosts (`host` or `host:port`) that adapters may connect to, and no others; absent: those that a "
+                "replica's settings name.",
+                example=["127.0.0.1", "gpu-1.lan:8000"],
+            ),
+        ]
+        | None
+    ) = None
+
+
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The service's own log, on standard error."""
 
@@ -285,4 +302,5 @@ class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     auth: Annotated[AuthConfig, _meta("The one shared token.")] = AuthConfig()
     stream: Annotated[StreamConfig, _meta("How frames reach a reader.")] = StreamConfig()
     history: Annotated[HistoryConfig, _meta("Finished tasks that can still be asked about.")] = HistoryConfig()
+    egress: Annotated[EgressConfig, _meta("Where engines may be.")] = EgressConfig()
     log: Annotated[LogConfig, _meta("The service's own log.")] = LogConfig()

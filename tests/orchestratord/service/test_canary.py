@@ -15,6 +15,7 @@ import trio
 from adapter_api import load_factory
 from conformance.engines.llamacpp import LlamaSettings, open_llamacpp
 from conformance.engines.script import Answer, Fail, Script, Text
+from orchestratord.config import ConfigError
 from tests.support.service import configuration, open_service, task
 
 if TYPE_CHECKING:
@@ -162,13 +163,10 @@ async def test_what_a_client_puts_in_the_wrong_place_is_not_told(autojump_clock:
 
 
 @pytest.mark.req("HTU-1004", "OC-CONFIG-6031")
-async def test_a_secret_in_the_query_of_an_engine_s_address_is_refused_unsaid(autojump_clock: MockClock) -> None:
-    config = configuration({"url": f"http://engine.test/?key={quote(QUERY, safe='')}"}, engine="llamacpp")
-    with pytest.RaisesGroup(ValueError, flatten_subgroups=True) as refused:
-        async with open_service(config, is_ready=False):
-            pass
+def test_a_secret_in_the_query_of_an_engine_s_address_is_refused_unsaid() -> None:
+    with pytest.raises(ConfigError) as refused:
+        configuration({"url": f"http://engine.test/?key={quote(QUERY, safe='')}"}, engine="llamacpp")
     assert not leaks("".join(traceback.format_exception(refused.value)))
-    assert not leaks(reprs(config))
 
 
 class Breaking:
