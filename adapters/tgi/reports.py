@@ -1,0 +1,73 @@
+"""What a TGI server says of itself, read out of its reports.
+
+Pure. `/info` differs between versions (`max_input_length` became `max_input_tokens`, fields came and went), so a field
+that is missing is unknown. The gauges of `/metrics` are there once a first request has been seen.
+
+Implements: ADAPT-3012, OC-ADAPT-5050.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from http_util import prometheus
+
+
+class _Info(msgspec.Struct):
+    model_id: str
+    version: str | None = None
+    sha: str | None = None
+    model_sha: str | None = None
+    max_concurrent_requests: int | None = None
+    max_total_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What holds while one server process lives; `ctx_max` is in tokens, prompt and answer together."""
+
+    version: str | None
+    model: str
+    revision: str | None
+    permits: int | None
+    ctx_max: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauges:
+    """How many requests wait for a place in the batch, and how many have one."""
+
+    queued: int | None = field(default=None)
+    running: int | None = field(default=None)
+
+    @property
+    def held(self) -> int | None:
+        """How many permits are taken, as far as the server shows."""
+        return None if self.queued is None or self.running is None else self.queued + self.running
+
+
+def engine_facts(info: bytes) -> EngineFacts:
+    """Read the body of `/info`; raise `msgspec.MsgspecError` if it is none."""
+    given = msgspec.json.decode(info, type=_Info)
+    return EngineFacts(
+        version=f"{given.version}+{given.sha}" if given.version and given.sha else given.version or None,
+        model=_name(given.model_id),
+        revision=given.model_sha or None,
+        permits=given.max_concurrent_requests or None,
+        ctx_max=given.max_total_tokens or None,
+    )
+
+
+def gauges(body: bytes) -> Gauges:
+    """Read the body of `/metrics`."""
+    found = prometheus.samples(body)
+    return Gauges(
+        queued=prometheus.count(found, "tgi_queue_size"), running=prometheus.count(found, "tgi_batch_current_size")
+    )
+
+
+def _name(model_id: str) -> str:
+    """Return a name of the hub as it is and a folder's path without its parents, which are nobody's business."""
+    return model_id.rstrip("/").rsplit("/", 1)[-1] if model_id.startswith(("/", "./", "../")) else model_id
