@@ -98,7 +98,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return (*(value for value in given if isinstance(value, Secret)), *in_url)
 
 
-S = TypeVar("S", bound=EngineSettings)
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 def read_settings(kind: type[S], settings: Mapping[str, object]) -> S:
@@ -106,11 +106,12 @@ def read_settings(kind: type[S], settings: Mapping[str, object]) -> S:
     return msgspec.convert(settings, kind, dec_hook=_keep_secret)
 
 
-def settings_schema(kind: type[EngineSettings]) -> Mapping[str, JsonValue]:
-    """Return the JSON Schema (2020-12) of the settings."""
+def settings_schema(kind: type[msgspec.Struct]) -> Mapping[str, JsonValue]:
+    """Return the JSON Schema (2020-12) of the settings, time bounds in place and other tables under `$defs`."""
     (_,), parts = msgspec.json.schema_components([kind], schema_hook=_secret_schema, ref_template="#/$defs/{name}")
-    top, timeouts = parts.pop(kind.__name__), parts.pop("Timeouts")
-    top["properties"]["timeouts"] = {**timeouts, "description": "Time bounds of each phase.", "default": {}}
+    top = parts.pop(kind.__name__)
+    if issubclass(kind, EngineSettings):
+        top["properties"]["timeouts"] = {**parts.pop("Timeouts"), "description": "Time bounds.", "default": {}}
     more = {"$defs": parts} if parts else {}
     return cast("Mapping[str, JsonValue]", {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, **more})
 

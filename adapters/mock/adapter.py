@@ -25,11 +25,12 @@ from adapter_api import (
     WorkerHealth,
     WorkerProps,
 )
+from http_util.settings import read_settings, settings_schema
 
-from . import settings as _settings
 from .engine import Facts, MockEngine
 from .plan import make_plan
 from .run import MockRun
+from .settings import MockSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -44,7 +45,7 @@ _SEEDS = 2**31  # fresh seeds are drawn below it: every engine takes them
 class MockAdapter:
     """One mock engine, spoken to."""
 
-    def __init__(self, settings: _settings.MockSettings, context: AdapterContext) -> None:
+    def __init__(self, settings: MockSettings, context: AdapterContext) -> None:
         self._settings = settings
         self._context = context
         self._is_open = True
@@ -147,12 +148,12 @@ class MockFactory:
     @property
     def settings_schema(self) -> Mapping[str, JsonValue]:
         """The schema of `MockSettings`."""
-        return _settings.schema()
+        return settings_schema(MockSettings)
 
     @asynccontextmanager
     async def open(self, settings: Mapping[str, object], context: AdapterContext) -> AsyncIterator[MockAdapter]:
         """Open a mock engine and its adapter; raise `msgspec.ValidationError` for settings that do not fit."""
-        adapter = MockAdapter(_settings.parse(settings), context)
+        adapter = MockAdapter(read_settings(MockSettings, settings), context)
         try:
             yield adapter
         finally:

@@ -9,15 +9,13 @@ Implements: ORCH-3058.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from adapter_api import ERROR_KINDS, FinishReason, JsonValue, Secret, Workload
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from adapter_api import ERROR_KINDS, FinishReason, Secret, Workload
+from http_util.settings import CREDENTIAL
 
 Milliseconds = Annotated[int, Meta(ge=0)]
 
@@ -114,7 +112,11 @@ class MockSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     engine_version: Annotated[str, Meta(description="Version the engine reports.")] = "mock-1"
     model_digest: Annotated[str | None, Meta(description="Digest the engine reports for its model.")] = None
     api_key: Annotated[
-        Secret | None, Meta(description="Accepted and never used, so that a real engine's configuration can be tried.")
+        Secret | None,
+        Meta(
+            description="Accepted and never used, so that a real engine's configuration can be tried.",
+            extra_json_schema=CREDENTIAL,
+        ),
     ] = None
 
     def __post_init__(self) -> None:
@@ -126,30 +128,3 @@ class MockSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if self.scripts:
             return self.scripts[min(number, len(self.scripts) - 1)]
         return self.script
-
-
-def parse(settings: Mapping[str, object]) -> MockSettings:
-    """Turn plain data into settings; `msgspec.ValidationError` names the key that is wrong."""
-    return msgspec.convert(settings, MockSettings, dec_hook=_keep_secret)
-
-
-def schema() -> Mapping[str, JsonValue]:
-    """Return the JSON Schema of `MockSettings`, with the settings as its own top level."""
-    (_,), components = msgspec.json.schema_components(
-        [MockSettings], schema_hook=_secret_schema, ref_template="#/$defs/{name}"
-    )
-    top = components.pop("MockSettings")
-    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": components}
-    return cast("Mapping[str, JsonValue]", document)
-
-
-def _keep_secret(wanted: type, value: object) -> object:
-    if wanted is Secret and isinstance(value, Secret | str):
-        return value if isinstance(value, Secret) else Secret(value)
-    raise NotImplementedError(f"no way to read a {wanted.__name__}")
-
-
-def _secret_schema(wanted: type) -> dict[str, object]:
-    if wanted is Secret:
-        return {"type": "string", "writeOnly": True}
-    raise NotImplementedError(f"no schema for {wanted.__name__}")

@@ -106,4 +106,5 @@ def _limits(rule: Rule) -> str:
     if least is not None and most is not None:
         return f"{least} to {most}"
     bound = f"from {least}" if least is not None else f"above {above}" if above is not None else ""
-    return bound or (code(rule["pattern"]) if "pattern" in rule else "")
+    said = str(rule.get("$comment", "")).removeprefix("expected ")
+    return bound or said or (code(rule["pattern"]) if "pattern" in rule else "")
