@@ -31,6 +31,8 @@ ASSIGNMENT = re.compile(r"^[A-Z_]+=")
 PLACEHOLDERS = re.compile(r"\{\w+\}")
 CURL_FLAGS_WITH_VALUE = {"-H": "header", "-d": "body", "-X": "method"}
 CURL_FLAGS = {"-i", "-s", "-N", "-f"}
+A_POOL = {"id": "p", "engine": "mock", "model_ref": "m", "replicas": [{}]}
+"""What a page that shows one table leaves out."""
 KNOWN_PROGRAMS = {"export", "make", "llama-server", "journalctl", "source", "python"}
 
 
@@ -58,7 +60,7 @@ def _calls(block: Block) -> Iterator[Call]:
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
 def test_a_configuration_that_is_shown_loads(block: Block) -> None:
-    config_from(tomllib.loads(block.text), ENVIRONMENT)
+    config_from({"pools": [A_POOL], **tomllib.loads(block.text)}, ENVIRONMENT)
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
