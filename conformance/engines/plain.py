@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 if TYPE_CHECKING:
-    from .http1 import Exchange
+    from .play import Wire
     from .script import Die, Fail, Text, Usage
 
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class PlainStage:
     """Answer with JSON, or with an error object of the common form."""
 
-    def __init__(self, exchange: Exchange, content_type: str = "application/json") -> None:
+    def __init__(self, exchange: Wire, content_type: str = "application/json") -> None:
         self._exchange = exchange
         self._content_type = content_type
 

@@ -26,11 +26,36 @@ from .script import (
 )
 
 if TYPE_CHECKING:
-    from .http1 import Exchange
+    from .http1 import Headers
     from .script import Script, Step
 
 _INTO_THE_BODY = Text | Ping | Malformed | Finish
 _LAST_WORDS = Loading | Stall | Fail | Answer | Overload | Cut | Reset | Die | Finish
+
+
+class Wire(Protocol):
+    """What a script writes to itself, whatever protocol is underneath; see `http1.Exchange`."""
+
+    def split_at(self, sizes: tuple[int, ...]) -> None:
+        """From here on write in pieces of these sizes, over and over."""
+
+    async def start(self, status: int, content_type: str, headers: Headers = ()) -> None:
+        """Send the head of an answer."""
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes of the body."""
+
+    async def answer(self, status: int, body: bytes, content_type: str, headers: Headers = ()) -> None:
+        """Send a complete answer."""
+
+    async def end(self, *, closes: bool = False) -> None:
+        """End the body as the protocol wants it."""
+
+    async def cut(self) -> None:
+        """Close the connection in the middle of the answer."""
+
+    def reset(self) -> None:
+        """Reset the connection."""
 
 
 class Stage(Protocol):
@@ -67,7 +92,7 @@ class Stage(Protocol):
         """Answer with text of the double's own."""
 
 
-async def play(script: Script, stage: Stage, exchange: Exchange) -> None:
+async def play(script: Script, stage: Stage, exchange: Wire) -> None:
     """Play `script` to its last word. Cancelled: the answer stays where it is."""
     if not script.steps:
         await stage.make_up()
@@ -93,7 +118,7 @@ def _needs_body(step: Step) -> bool:
     return isinstance(step, _INTO_THE_BODY) or step == Cut(clean=True) or (isinstance(step, Fail) and step.in_stream)
 
 
-async def _do(step: Step, stage: Stage, exchange: Exchange) -> None:
+async def _do(step: Step, stage: Stage, exchange: Wire) -> None:
     match step:
         case Pause(seconds):
             await trio.sleep(seconds)

@@ -45,6 +45,13 @@ class Job(Protocol):
         """Break off and report `failure`."""
 
 
+class Visit(Protocol):
+    """A request under way, whatever protocol it came by."""
+
+    request: SeenRequest
+    gone: trio.Event
+
+
 class ServerDouble:
     """One engine's process and the addresses it is reached at.
 
@@ -150,7 +157,7 @@ class ServerDouble:
         for job in self._jobs:
             job.doom(failure)
 
-    async def generate(self, exchange: Exchange, job: Job) -> None:
+    async def generate(self, exchange: Visit, job: Job) -> None:
         """Run a generation with the next script; a client that leaves before its end goes into `facts.gone`."""
         number = self._number(exchange.request)
         self._jobs[job] = None
