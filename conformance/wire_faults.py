@@ -76,7 +76,7 @@ def _steps(row: EngineError) -> Sequence[Step]:
         case ErrorPhase.TRANSPORT:
             return TRANSPORT[row.fault]
         case ErrorPhase.RESPONSE:
-            return (Answer(row.status, row.body.encode(), row.content_type),)
+            return (Answer(row.status, row.body.encode(), row.content_type, tuple(row.headers.items())),)
         case ErrorPhase.STREAM:
             event = f"{row.sse_field}: {row.body}\n\n".encode()
             return (*_SPOKEN, Malformed(event), Cut(clean=True))
@@ -91,4 +91,4 @@ def _words(body: str) -> Iterator[str]:
     error = answer.get("error", answer) if isinstance(answer, dict) else answer
     words = error.get("message") if isinstance(error, dict) else error
     if isinstance(words, str):
-        yield words[:_WORDS_SHOWN]
+        yield " ".join(words.split())[:_WORDS_SHOWN]

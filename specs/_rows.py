@@ -47,8 +47,8 @@ class ErrorPhase(StrEnum):
 class EngineError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One way in which an engine fails, enough of it to be played, and what it means.
 
-    `status`, `body` and `content_type` are the answer of a `response`; `body` is the data of the event of a `stream`,
-    in the SSE field `sse_field`; `fault` names what happens to the connection of a `transport` row.
+    `status`, `headers`, `body` and `content_type` are the answer of a `response`; `body` is the data of the event of a
+    `stream`, in the SSE field `sse_field`; `fault` names what happens to the connection of a `transport` row.
     """
 
     id: Name
@@ -58,6 +58,7 @@ class EngineError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     retriable: bool
     blames_request: bool = False
     status: int = 200
+    headers: dict[str, str] = {}
     body: str = ""
     content_type: str = "application/json"
     sse_field: str = "data"
