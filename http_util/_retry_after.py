@@ -1,4 +1,4 @@
-"""When a server says to come back: `retry-after-ms`, or `Retry-After` in seconds or as a date.
+"""When a server says to come back: `retry-after-ms`, `Retry-After` in seconds or as a date, or its rate limits.
 
 A number that makes no sense is no advice. Advice beyond two minutes is cut to two minutes: a server that is wrong about
 its future must not keep a client away for a day.
@@ -11,6 +11,8 @@ from __future__ import annotations
 from email.utils import mktime_tz, parsedate_tz
 from math import isfinite
 from typing import TYPE_CHECKING
+
+from ._rate_limits import reset_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +32,8 @@ def retry_after_ms(headers: Mapping[str, str], now: float) -> int | None:
     in_s = _number(value)
     if in_s is None:
         in_s = _until(value, now)
-    return None if in_s is None else _bounded(in_s * 1000)
+    wait_ms = reset_ms(headers) if in_s is None else in_s * 1000
+    return None if wait_ms is None else _bounded(wait_ms)
 
 
 def _bounded(wait_ms: float) -> int:
