@@ -18,7 +18,7 @@ import trio
 
 from adapter_api import AdapterError, InternalError, WorkerError
 
-from ._failures import worker_error
+from ._failures import NOT_THE_PROTOCOL, worker_error
 from ._sockets import CLOSE_S
 from .sse import Decoder
 from .status import EngineReply, error_in
@@ -129,7 +129,7 @@ def _first_event(reply: EngineReply) -> EngineReply:
 def _holds_error(body: bytes) -> bool:
     try:
         return error_in(msgspec.json.decode(body)) is not None
-    except (msgspec.MsgspecError, RecursionError):
+    except NOT_THE_PROTOCOL:
         return False
 
 

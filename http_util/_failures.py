@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
+import msgspec
 
 from adapter_api import AdapterError, DecodeTimeout, InternalError, PoolUnavailable, WorkerError, WorkerReset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+NOT_THE_PROTOCOL = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What a parser raises for bytes that are something else; the last one where they nest deeper than it goes."""
 
 
 class MalformedResponse(httpx.RemoteProtocolError):

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, final
 
-import msgspec
 import trio
 
 from adapter_api import AdapterError, End, EventKind, FinishReason, Started, Token, WorkerError, WorkerReset
+
+from ._failures import NOT_THE_PROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -192,7 +193,7 @@ class LiveStream:
                 raise WorkerReset(f"{phase}: the engine's stream ended without its end marker")
         except WorkerError as failure:
             self._failure = failure
-        except (msgspec.MsgspecError, ValueError) as failure:
+        except NOT_THE_PROTOCOL as failure:
             # Not chained: the text of the exception may quote what the engine said.
             self._failure = AdapterError(f"{phase}: a frame is not the engine's protocol ({type(failure).__name__})")
 

@@ -24,6 +24,7 @@ import trio
 
 from adapter_api import AdapterError, DeadlineUnmet, PoolUnavailable, WorkerError, WorkerHealth
 
+from ._failures import NOT_THE_PROTOCOL
 from .backoff import RetryPolicy
 from .calls import fetch
 from .client import ClientSettings, open_client
@@ -228,7 +229,7 @@ def parsed(body: bytes, parse: Callable[[bytes], T], phase: str) -> T:
     """Return what `parse` makes of a body; raise `AdapterError`, without quoting the body, if it is something else."""
     try:
         return parse(body)
-    except (msgspec.MsgspecError, ValueError) as wrong:
+    except NOT_THE_PROTOCOL as wrong:
         kind = type(wrong).__name__
     raise AdapterError(f"{phase}: the answer is not the engine's protocol ({kind})")
 
