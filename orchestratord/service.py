@@ -138,8 +138,13 @@ async def open_service(
             )
             _watch_all(nursery, Prober(host, telemetry), pools.values())
             app = create_app(Services(config, dispatcher, telemetry, redactor.text))
-            stall_s = config.server.client_stall_timeout_ms / 1000
-            yield dispatcher, HttpServer(app, stall_s=stall_s, report=partial(_tell_broken, telemetry))
+            server = HttpServer(
+                app,
+                stall_s=config.server.client_stall_timeout_ms / 1000,
+                max_connections=config.server.max_connections,
+                report=partial(_tell_broken, telemetry),
+            )
+            yield dispatcher, server
             nursery.cancel_scope.cancel()
 
 

@@ -52,6 +52,10 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         int,
         _meta("Largest request body; a larger one is answered with 413.", ge=1024, le=1024 * _MIB, example=4 * _MIB),
     ] = 4 * _MIB
+    max_connections: Annotated[
+        int,
+        _meta("Most connections at once; a client beyond them is answered with 429.", ge=1, le=65_536, example=1024),
+    ] = 1024
     client_stall_timeout_ms: Annotated[
         int,
         _meta(

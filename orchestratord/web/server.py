@@ -19,6 +19,7 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from .connection import Connection
 from .http1 import Driver
+from .turned_away import Doorman
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,12 +64,15 @@ class _Reporting:
 
 @final
 class HttpServer:
-    """Serves one application on any number of streams; `report` is told what breaks a connection unexpectedly."""
+    """Serves one application on at most `max_connections` streams; `report` is told what breaks one unexpectedly."""
 
-    def __init__(self, app: QuartTrio, *, stall_s: float, report: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, app: QuartTrio, *, stall_s: float, max_connections: int, report: Callable[[Exception], None]
+    ) -> None:
         self._app = ASGIWrapper(_Reporting(app, report))
         self._report = report
         self._stall_s = stall_s
+        self._doorman = Doorman(max_connections)
         self._context = WorkerContext(None)
         self._config = HypercornConfig()
         self._config.accesslog = None
@@ -86,7 +90,10 @@ class HttpServer:
         await trio.serve_listeners(self._serve_socket, listeners)
 
     async def serve_stream(self, transport: Transport, socket: Socket) -> None:
-        """Serve one connection until it ends. Cancelled closes it at once."""
+        """Serve one connection until it ends, or turn it away. Cancelled closes it at once."""
+        if len(self._connections) >= self._doorman.limit:
+            await self._doorman.turn_away(transport)
+            return
         connection = Connection(transport, socket, stall_s=self._stall_s)
         self._connections[connection] = None
         try:

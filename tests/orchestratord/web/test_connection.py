@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import h11
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from orchestratord.web.connection import KEEP_ALIVE_S, LINGER_S
+from orchestratord.web.turned_away import AT_ONCE
 from tests.support.service import configuration, open_service, task
 
 if TYPE_CHECKING:
@@ -223,3 +225,38 @@ def test_no_bytes_end_the_service(pieces: list[bytes]) -> None:
         trio.run(main, clock=MockClock(autojump_threshold=0))
     except* (trio.BrokenResourceError, trio.ClosedResourceError):
         pass  # the server had enough before we had said all
+
+
+@pytest.mark.req("SSE-1004c", "OC-CTRL-2011", "OC-CTRL-2011a")
+async def test_a_client_beyond_the_limit_is_turned_away_and_disturbs_nobody(autojump_clock: MockClock) -> None:
+    config = configuration(server={"bind": "127.0.0.1:0", "max_connections": 2})
+    async with open_service(config) as service:
+        async with service.connect() as first, service.connect() as second:
+            for client in (first, second):
+                assert (await client.call("GET", "/livez")).status == 200
+            got = await exchange(service, b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            head, _, body = got.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 429 ")
+            for name in (
+                b"Retry-After: 1",
+                b"X-Backoff-Ms: 1000",
+                b"X-Backoff-Policy: connections",
+                b"X-Correlation-Id",
+            ):
+                assert name in head
+            told = json.loads(body)
+            assert (told["code"], told["retriable"], told["retry_after_ms"]) == ("ADMISSION_REJECT", True, 1000)
+            assert (await first.call("GET", "/livez")).status == 200
+            assert service.connections == 2
+        assert (await service.call("GET", "/livez")).status == 200, "there is room again"
+
+
+@pytest.mark.req("SSE-1004c")
+async def test_of_a_flood_only_a_few_are_answered(autojump_clock: MockClock) -> None:
+    config = configuration(server={"bind": "127.0.0.1:0", "max_connections": 1})
+    async with open_service(config) as service, service.connect() as first:
+        assert (await first.call("GET", "/livez")).status == 200
+        flood = [service.connect() for _ in range(AT_ONCE + 10)]
+        answers = [b"".join([await client.receive()]) for client in flood]
+        assert [answers.count(b""), sum(b"ADMISSION_REJECT" in answer for answer in answers)] == [10, AT_ONCE]
+        assert (await first.call("GET", "/livez")).status == 200
