@@ -9,35 +9,52 @@ Implements: AH-1001.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 import trio
 
+from ._notes import Place
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from adapter_api import PoolId, ReplicaId, WorkerAdapter
+    from adapter_api import Capabilities, PoolId, ReplicaId, WorkerAdapter
 
 
 class NotBound(LookupError):
     """No adapter is bound under this pool, or pool and replica."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an engine said it can do, and when it did."""
+
+    capabilities: Capabilities
+    at: float
+
+
 @final
 class Binding:
-    """One adapter bound to one replica, with the number of streams that hold it."""
+    """One adapter bound to one replica, with the number of streams that hold it and what it said it can do."""
 
     def __init__(self, pool_id: PoolId, replica_id: ReplicaId, engine: str, adapter: WorkerAdapter) -> None:
         self.pool_id = pool_id
         self.replica_id = replica_id
         self.engine = engine
         self.adapter = adapter
+        self.known: Known | None = None
         self._leases = 0
         self._unused = trio.Event()
         self._unused.set()
 
     def __repr__(self) -> str:
         return f"<Binding {self.pool_id}/{self.replica_id} {self.engine} leases={self._leases}>"
+
+    @property
+    def place(self) -> Place:
+        """Where this is, for notes."""
+        return Place(self.engine, self.pool_id, self.replica_id)
 
     @contextmanager
     def lease(self) -> Iterator[WorkerAdapter]:
@@ -55,6 +72,14 @@ class Binding:
     async def wait_unused(self) -> None:
         """Wait until no stream holds the adapter."""
         await self._unused.wait()
+
+    def remember(self, capabilities: Capabilities, now: float) -> None:
+        """Keep what the engine said."""
+        self.known = Known(capabilities, now)
+
+    def forget(self) -> None:
+        """Let the engine be asked again: it may have restarted."""
+        self.known = None
 
 
 @final
@@ -90,3 +115,7 @@ class Registry:
         if not bindings:
             raise NotBound(f"no adapter is bound to pool {pool_id}")
         return bindings
+
+    def engine(self, pool_id: PoolId) -> str:
+        """Return the name of the pool's engine, for notes."""
+        return next((each.engine for each in self._bindings.values() if each.pool_id == pool_id), "an engine")

@@ -49,7 +49,8 @@ class ReadsAhead(Protocol):
 class HostedStream:
     """An iterator over the events of one submit; it ends after `End`, a failure is raised.
 
-    `on_event` is told every event that is not a token. `ended` is the `End` that came, `order` where the stream stands.
+    `on_event` is told every event but the tokens after the first. `ended` is the `End` that came, `order` where the
+    stream stands.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class HostedStream:
             raise failure from error
         if self._sealed:
             return self._stopped(event)
-        return event if type(event) is Token else self._noted(event)
+        return event if type(event) is Token and event.i else self._noted(event)
 
     def seal(self) -> bool:
         """Let no further token pass and no failure either; the stream ends as canceled. False if it was over."""
@@ -152,3 +153,21 @@ def as_worker_error(error: Exception, redact: Redact) -> WorkerError:
     if isinstance(error, OrderViolation):
         return InternalError(f"the adapter broke the frame order: {error}")
     return InternalError(redact(f"the adapter raised {type(error).__name__}: {error}"))
+
+
+def stopped_stream() -> HostedStream:
+    """Return what is read of a request that was stopped while no engine had it: `started`, and the canceled end."""
+    stream = HostedStream(_Nothing(), str, lambda _: None)
+    stream.seal()
+    return stream
+
+
+@final
+class _Nothing:
+    """The events of no engine."""
+
+    def __aiter__(self) -> _Nothing:
+        return self
+
+    async def __anext__(self) -> TokenEvent:
+        raise StopAsyncIteration

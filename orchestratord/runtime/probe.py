@@ -60,7 +60,7 @@ class Prober:
         try:
             replica.props = await self._host.props(pool.pool_id, replica.replica_id)
             if renew or replica.capabilities is None:
-                replica.capabilities = await self._host.capabilities(pool.pool_id, replica.replica_id)
+                replica.capabilities = await self._host.capabilities(pool.pool_id, replica.replica_id, renew=renew)
         except WorkerError as error:
             replica.props = WorkerProps()
             pool.last_error = error.message

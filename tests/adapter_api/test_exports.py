@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 PACKAGES = [adapter_api, adapter_host]
-INNER = {"ReadsAhead", "Registry", "note", "as_worker_error", "only_worker_errors", "discreet", "without_quotes"}
+INNER = {
+    *("Known", "Pools", "ReadsAhead", "Registry", "Stop", "Streams", "Teller", "TimeLeft", "Tries"),
+    *("as_worker_error", "only_worker_errors", "stopped_stream", "without_quotes", "breaker_note", "note"),
+    *("capabilities_of", "health_of", "props_of", "counts_against_engine", "exhausted", "let_through", "may_help"),
+}
 """What modules of one package share among themselves and keep from others."""
 
 

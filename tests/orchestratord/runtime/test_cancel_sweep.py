@@ -124,7 +124,7 @@ def _assert_served(rig: Rig, tasks: list[Task], *, knife_fell: bool, way: str) -
 def _assert_in_place(rig: Rig, tasks: list[Task]) -> None:
     adapter = rig.adapters[0]
     assert not adapter.live
-    assert rig.host._streams == {}
+    assert len(rig.host._streams) == 0
     assert rig.history.live == []
     assert len(rig.history) == len(tasks)
     assert (len(rig.pool.queue), rig.pool.active_leases, rig.pool.free) == (0, 0, 1)
