@@ -41,10 +41,10 @@ class Child:
         """Wait until it says that it answers requests; False if it ended before it did."""
         stdout = self.process.stdout
         assert stdout is not None
-        seen = b""
+        unfinished = b""
         async for chunk in stdout:
-            seen += chunk
-            if READY_LINE.encode() in seen.splitlines():
+            *lines, unfinished = (unfinished + chunk).split(b"\n")
+            if READY_LINE.encode() in lines:
                 return True
         await self.process.wait()
         return False
