@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from adapter_api import AdapterContext
 
-__all__ = ["Endpoint", "connected", "sever", "tls_context"]
+__all__ = ["Endpoint", "close", "connected", "sever", "tls_context"]
 
 
 @dataclass(frozen=True, slots=True)
