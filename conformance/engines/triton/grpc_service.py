@@ -1,0 +1,137 @@
+"""The methods of `inference.GRPCInferenceService`, as far as the official client's everyday calls need them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast, final
+
+import trio
+
+from . import replies
+from .failures import Code, Refused
+from .grpc_call import Call
+from .grpc_sinks import OneMessage, StreamMessages, fail_in_stream
+from .protobuf import NotProtobuf, decode, encode
+from .requests import read_message
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from conformance.engines.http2 import Http2Exchange
+
+    from .models import Model
+    from .protobuf import Fields
+    from .repository import Repository
+
+    Report = Callable[[Fields], Fields]
+
+SERVICE = "/inference.GRPCInferenceService/"
+_MOST_BYTES = 2**31 - 1
+
+
+@final
+class GrpcService:
+    """What one call is answered with."""
+
+    def __init__(self, repository: Repository, note_work: Callable[[], None]) -> None:
+        self._repository = repository
+        self._note_work = note_work
+        self._reports: dict[str, Report] = {
+            "ServerLive": lambda _asked: {"live": True},
+            "ServerReady": lambda _asked: {"ready": repository.is_ready},
+            "ModelReady": self._model_ready,
+            "ServerMetadata": lambda _asked: cast("Fields", replies.server(repository.settings.version)),
+            "ModelMetadata": lambda asked: cast("Fields", replies.metadata(self._find(asked))),
+            "ModelConfig": lambda asked: {"config": _config(self._find(asked))},
+            "ModelStatistics": self._statistics,
+            "RepositoryIndex": self._index,
+        }
+        self._calls: dict[str, Callable[[Call], Awaitable[None]]] = {
+            "ModelInfer": self._infer,
+            "ModelStreamInfer": self._stream_infer,
+        }
+
+    async def respond(self, exchange: Http2Exchange) -> None:
+        """Answer one call; a failure becomes its status."""
+        call = Call(exchange, _MOST_BYTES)
+        name = exchange.request.path.removeprefix(SERVICE)
+        try:
+            if name in self._calls:
+                await self._calls[name](call)
+            elif name in self._reports:
+                await self._report(call, name)
+            else:
+                raise Refused("", Code.UNSUPPORTED)
+        except NotProtobuf as wrong:
+            await call.fail(Refused(f"Error parsing request: {wrong}", Code.INTERNAL))
+        except Refused as refused:
+            await call.fail(refused)
+
+    async def _report(self, call: Call, name: str) -> None:
+        message = await call.receive()
+        reply = self._reports[name](decode(f"{name}Request", message or b""))
+        await call.send(encode(f"{name}Response", reply))
+        await call.finish()
+
+    async def _infer(self, call: Call) -> None:
+        asked = decode("ModelInferRequest", await call.receive() or b"")
+        self._note_work()
+        model = self._find_for_work(call, asked)
+        if model.is_decoupled:
+            text = "ModelInfer RPC doesn't support models with decoupled transaction policy"
+            raise Refused(text, Code.UNSUPPORTED)
+        request = read_message(asked, model)
+        sink = OneMessage(call, request)
+        await self._repository.infer(call.exchange, request, sink, sink.wire)
+
+    async def _stream_infer(self, call: Call) -> None:
+        async with trio.open_nursery() as nursery:
+            while (message := await call.receive()) is not None:
+                nursery.start_soon(self._one_of_stream, call, message, nursery.cancel_scope)
+        await call.finish()
+
+    async def _one_of_stream(self, call: Call, message: bytes, stream: trio.CancelScope) -> None:
+        asked = decode("ModelInferRequest", message)
+        try:
+            request = read_message(asked, self._find_for_work(call, asked))
+            if not request.flag("stop"):
+                self._note_work()
+            sink = StreamMessages(call, request)
+            await self._repository.infer(call.exchange, request, sink, sink.wire)
+        except Refused as refused:
+            await fail_in_stream(call, {name: asked[name] for name in ("model_name", "id")}, refused)
+        if call.exchange.is_ended:
+            stream.cancel()
+
+    def _find_for_work(self, call: Call, asked: Fields) -> Model:
+        repository = self._repository
+        if repository.is_exiting:
+            raise Refused("Server exiting", Code.UNAVAILABLE)
+        header = repository.settings.restricted_header
+        if header is not None and header.lower() not in call.metadata:
+            raise Refused(f"This protocol is restricted, expecting header '{header}'", Code.RESTRICTED)
+        return repository.find(str(asked["model_name"]), str(asked["model_version"]))
+
+    def _find(self, asked: Fields) -> Model:
+        return self._repository.find(str(asked["name"]), str(asked["version"]))
+
+    def _model_ready(self, asked: Fields) -> Fields:
+        self._repository.known(str(asked["name"]), str(asked["version"]))
+        return {"ready": self._repository.is_ready}
+
+    def _statistics(self, asked: Fields) -> Fields:
+        name = str(asked["name"])
+        models = [self._repository.known(name, str(asked["version"]))] if name else self._repository.models.values()
+        return {"model_stats": [self._repository.tally_of(model).fields(model.name) for model in models]}
+
+    def _index(self, _asked: Fields) -> Fields:
+        entries = replies.index(self._repository.models.values(), is_ready=self._repository.is_ready)
+        return cast("Fields", {"models": entries})
+
+
+def _config(model: Model) -> Fields:
+    config = replies.config(model)
+    for name, specs in (("input", model.inputs), ("output", model.outputs)):
+        entries = cast("list[dict[str, object]]", config[name])
+        for entry, spec in zip(entries, specs, strict=True):
+            entry["data_type"] = replies.data_type(spec.datatype)
+    return cast("Fields", config)

@@ -1,0 +1,172 @@
+"""The HTTP routes of a Triton server. Checked in its order: exit, path, method, access, model, body."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TYPE_CHECKING, NamedTuple, final
+
+from . import replies
+from .failures import Code, Refused
+from .http_sinks import GenerateSink, InferSink, StreamSink, refuse
+from .requests import read_generate, read_infer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from conformance.engines.http1 import Exchange, SeenRequest
+
+    from .models import Model
+    from .repository import Repository
+
+    Handler = Callable[[Exchange, str, str], Awaitable[None]]
+
+_MODEL = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
+_WORK = re.compile(rf"{_MODEL}/(infer|generate|generate_stream)")
+_WINDOWS = {"gzip": 31, "deflate": 15}
+
+
+class _Route(NamedTuple):
+    method: str
+    path: re.Pattern[str]
+    handler: Handler
+
+
+def is_work(request: SeenRequest) -> bool:
+    """Return whether this is a request for work; one that stops another is not."""
+    return bool(_WORK.fullmatch(request.path)) and not _STOPS.search(request.body)
+
+
+_STOPS = re.compile(rb'"stop"\s*:\s*(\[\s*)*true')
+
+
+@final
+class HttpService:
+    """What one HTTP request is answered with."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._routes = (
+            _Route("GET", re.compile("/v2/health/live"), self._live),
+            _Route("GET", re.compile("/v2/health/ready"), self._ready),
+            _Route("GET", re.compile("/v2/?"), self._server),
+            _Route("POST", re.compile("/v2/repository/index"), self._index),
+            _Route("GET", re.compile("/v2/models/stats"), self._all_stats),
+            _Route("GET", re.compile(_MODEL), self._metadata),
+            _Route("GET", re.compile(f"{_MODEL}/ready"), self._model_ready),
+            _Route("GET", re.compile(f"{_MODEL}/config"), self._config),
+            _Route("GET", re.compile(f"{_MODEL}/stats"), self._stats),
+            _Route("POST", re.compile(f"{_MODEL}/infer"), self._infer),
+            _Route("POST", re.compile(f"{_MODEL}/generate"), self._generate),
+            _Route("POST", re.compile(f"{_MODEL}/generate_stream"), self._generate_stream),
+        )
+
+    async def respond(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        try:
+            await self._route(exchange)
+        except Refused as refused:
+            await refuse(exchange, refused)
+
+    async def _route(self, exchange: Exchange) -> None:
+        if self._repository.is_exiting:
+            raise Refused("Server exiting", Code.UNAVAILABLE)
+        matches = [(route, found) for route in self._routes if (found := route.path.fullmatch(exchange.request.path))]
+        if not matches:
+            raise Refused("Not Found", Code.NOT_FOUND)
+        route, found = matches[0]
+        if route.method != exchange.request.method:
+            raise Refused("Method Not Allowed", status=405)
+        names = found.groupdict()
+        await route.handler(exchange, names.get("model") or "", names.get("version") or "")
+
+    async def _live(self, exchange: Exchange, _model: str, _version: str) -> None:
+        await _empty(exchange, 200)
+
+    async def _ready(self, exchange: Exchange, _model: str, _version: str) -> None:
+        await _empty(exchange, 200 if self._repository.is_ready else 400)
+
+    async def _server(self, exchange: Exchange, _model: str, _version: str) -> None:
+        await _ok(exchange, replies.server(self._repository.settings.version))
+
+    async def _index(self, exchange: Exchange, _model: str, _version: str) -> None:
+        models = self._repository.models.values()
+        await _ok(exchange, replies.index(models, is_ready=self._repository.is_ready))
+
+    async def _metadata(self, exchange: Exchange, model: str, version: str) -> None:
+        await _ok(exchange, replies.metadata(self._repository.find(model, version)))
+
+    async def _model_ready(self, exchange: Exchange, model: str, version: str) -> None:
+        self._repository.known(model, version)
+        if not self._repository.is_ready:
+            raise Refused("Model version not ready")
+        await _empty(exchange, 200)
+
+    async def _config(self, exchange: Exchange, model: str, version: str) -> None:
+        await _ok(exchange, replies.config(self._repository.find(model, version)))
+
+    async def _stats(self, exchange: Exchange, model: str, version: str) -> None:
+        found = self._repository.known(model, version)
+        await _ok(exchange, {"model_stats": [_entry(self._repository, found)]})
+
+    async def _all_stats(self, exchange: Exchange, _model: str, _version: str) -> None:
+        models = self._repository.models.values()
+        await _ok(exchange, {"model_stats": [_entry(self._repository, model) for model in models]})
+
+    async def _infer(self, exchange: Exchange, model: str, version: str) -> None:
+        found = self._admitted(exchange, model, version)
+        if found.is_decoupled:
+            text = "HTTP end point doesn't support models with decoupled transaction policy"
+            raise Refused(text, Code.UNSUPPORTED)
+        size = exchange.request.headers.get("inference-header-content-length")
+        request = read_infer(_body(exchange.request), int(size) if size else None, found)
+        sink = InferSink(exchange, request)
+        await self._repository.infer(exchange, request, sink, sink.wire)
+
+    async def _generate(self, exchange: Exchange, model: str, version: str) -> None:
+        request = read_generate(_plain_body(exchange.request), self._admitted(exchange, model, version))
+        sink = GenerateSink(exchange, request)
+        await self._repository.infer(exchange, request, sink, sink.wire)
+
+    async def _generate_stream(self, exchange: Exchange, model: str, version: str) -> None:
+        request = read_generate(_plain_body(exchange.request), self._admitted(exchange, model, version))
+        sink = StreamSink(exchange, request)
+        await self._repository.infer(exchange, request, sink, sink.wire)
+
+    def _admitted(self, exchange: Exchange, model: str, version: str) -> Model:
+        settings = self._repository.settings
+        header = settings.restricted_header
+        if header is not None and header.lower() not in exchange.request.headers:
+            raise Refused(f"This API is restricted, expecting header '{header}'", Code.RESTRICTED)
+        found = self._repository.find(model, version)
+        size = len(exchange.request.body)
+        if size > settings.max_body:
+            raise Refused(f"Request JSON size of {size} bytes exceeds the maximum allowed input size")
+        return found
+
+
+def _entry(repository: Repository, model: Model) -> object:
+    fields = repository.tally_of(model).fields(model.name)
+    return {**fields, "response_stats": {}, "batch_stats": [], "memory_usage": []}
+
+
+def _plain_body(request: SeenRequest) -> bytes:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding not in {"", "identity"}:
+        raise Refused(f"Unsupported Content-Encoding '{encoding}', only 'identity' is supported")
+    return request.body
+
+
+def _body(request: SeenRequest) -> bytes:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding in _WINDOWS:
+        return zlib.decompress(request.body, _WINDOWS[encoding])
+    return _plain_body(request)
+
+
+async def _ok(exchange: Exchange, value: object) -> None:
+    await exchange.answer(200, replies.dump(value), replies.JSON)
+
+
+async def _empty(exchange: Exchange, status: int) -> None:
+    await exchange.answer(status, b"", "text/plain")
