@@ -46,10 +46,19 @@ class Progress:
         """Milliseconds since the first token, 0 before it."""
         return 0 if self._first_at is None else round((trio.current_time() - self._first_at) * 1000)
 
-    def count(self) -> None:
-        """Take note of a token."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether the engine has begun to decode."""
+        return self._first_at is not None
+
+    def begin(self) -> None:
+        """Take note that the engine decodes, be it something that is no token of the answer: a thought."""
         if self._first_at is None:
             self._first_at = trio.current_time()
+
+    def count(self) -> None:
+        """Take note of a token."""
+        self.begin()
         self.tokens += 1
 
 
@@ -183,7 +192,7 @@ class LiveStream:
             raise
         if not self.is_sealed:
             self._take(batch, self._events.phase)
-            if not self._progress.tokens:
+            if not self._progress.has_begun:
                 self._events.no_token_yet()
 
     def _take(self, batch: list[ServerEvent], phase: str) -> None:

@@ -12,7 +12,7 @@ from email.utils import mktime_tz, parsedate_tz
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from ._rate_limits import reset_ms
+from .rate_limits import reset_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -119,10 +119,14 @@ def settings_schema(kind: type[msgspec.Struct]) -> Mapping[str, JsonValue]:
 def _keep_secret(wanted: type, value: object) -> object:
     if wanted is Secret and isinstance(value, Secret | str):
         return value if isinstance(value, Secret) else Secret(value)
+    if wanted is object:  # a setting that takes any JSON
+        return value
     raise TypeError(f"no way to read a {wanted.__name__}")
 
 
 def _secret_schema(wanted: type) -> dict[str, object]:
     if wanted is Secret:
         return {"type": "string"}
+    if wanted is object:
+        return {"description": "Any JSON value."}
     raise TypeError(f"no schema for {wanted.__name__}")
