@@ -29,12 +29,13 @@ from adapter_api import (
 )
 from http_util.engine import correlation, drawn_seed, json_as, until
 from http_util.live import LiveStreams
+from http_util.openai_api.chunks import ChunkReading
 from http_util.remembered import Remembered
 
 from . import chat, mapping, probes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     from adapter_api import JsonValue, TaskId, TaskRequest, TokenEvent
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from http_util.stream import EventStream
 
     from .settings import TgiSettings
+
+    _Call = tuple[str, JsonValue]  # path and body
 
 
 @final
@@ -83,8 +86,15 @@ class TgiAdapter:
     def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[AsyncIterator[TokenEvent]]:
         """Stream a completion or a chat; see `WorkerAdapter.submit`."""
         seed = drawn_seed(self._engine.context.random()) if request.seed is None else request.seed
-        reading = mapping.Reading(partial(self._started, request, seed), self._engine.failure_in_stream)
-        return self._live.stream(request.task_id, self._generation(request, seed, reading), reading)
+        started, failure = partial(self._started, request, seed), self._engine.failure_in_stream
+        reading: mapping.Reading | ChunkReading
+        if request.messages and self._settings.api == "openai":
+            reading = ChunkReading(lambda _told: (started(),), failure)
+            call = partial(self._openai_call, request, seed)
+        else:
+            reading = mapping.Reading(started, failure)
+            call = partial(self._native_call, request, seed)
+        return self._live.stream(request.task_id, self._generation(request, call, reading), reading)
 
     async def cancel(self, task_id: TaskId) -> None:
         """Close the connection of a request; see `WorkerAdapter.cancel`."""
@@ -92,22 +102,28 @@ class TgiAdapter:
 
     @asynccontextmanager
     async def _generation(
-        self, request: TaskRequest, seed: int, reading: mapping.Reading
+        self, request: TaskRequest, call: Callable[[], Awaitable[_Call]], reading: mapping.Reading | ChunkReading
     ) -> AsyncIterator[EventStream]:
         if request.workload is not Workload.COMPLETION:
             raise AdapterError(f"{request.workload.value}: this engine has no such workload", blames_request=True)
-        parameters = mapping.parameters(request, seed, self._settings.model)
-        ends_at, headers = self._engine.ends_at(request), correlation(request)
+        ends_at = self._engine.ends_at(request)
         with until(ends_at, "completion"):
+            path, body = await call()
             await self._facts.known()
-            prompt = await self._prompt(request)
-        body: JsonValue = {"inputs": prompt, "parameters": parameters}
         try:
-            async with self._engine.events("/generate_stream", body, ends_at=ends_at, headers=headers) as events:
+            async with self._engine.events(path, body, ends_at=ends_at, headers=correlation(request)) as events:
                 yield events
         finally:
-            if not reading.is_complete:
-                self._doubt()
+            if not reading.is_over:
+                self._facts.doubt()
+                self._added.doubt()
+
+    async def _native_call(self, request: TaskRequest, seed: int) -> _Call:
+        parameters = mapping.parameters(request, seed, self._settings.model)
+        return "/generate_stream", {"inputs": await self._prompt(request), "parameters": parameters}
+
+    async def _openai_call(self, request: TaskRequest, seed: int) -> _Call:
+        return "/v1/chat/completions", chat.completion(request, seed, self._settings.model)
 
     async def _prompt(self, request: TaskRequest) -> str:
         """Return the prompt, which for a chat the server makes with the model's own template."""
@@ -140,8 +156,3 @@ class TgiAdapter:
             sampler_profile_version=request.sampler_profile_version,
             seed=seed,
         )
-
-    def _doubt(self) -> None:
-        """Take it that another process may answer from now on."""
-        self._facts.doubt()
-        self._added.doubt()

@@ -1,25 +1,35 @@
-"""A chat as one prompt: the server applies the model's template and tells what came out.
+"""Chats: as one prompt for the native route, or as messages for the OpenAI-shaped one.
 
-Pure. A template writes the model's first special token as text, and the native route would put the tokenizer's own one
-before it once more, which the server's chat route does not. So the text of that token is taken off again where the
-tokenizer is seen to add it; the generation then begins with the very tokens that the server itself would use.
+Pure. For the native route the server applies the model's template and tells what came out. A template writes the
+model's first special token as text, and the native route would put the tokenizer's own one before it once more, which
+the server's chat route does not. So the text of that token is taken off again where the tokenizer is seen to add it;
+the generation then begins with the very tokens that the server itself would use.
 
-Implements: OC-ADAPT-5040f.
+The OpenAI-shaped route has fewer parameters, and makes of `presence_penalty` a repetition penalty that is larger by 2:
+it is never sent there.
+
+Implements: OC-ADAPT-5040d, OC-ADAPT-5040e, OC-ADAPT-5040f.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from http_util.openai_api.bodies import Dialect, chat
+
+from .mapping import engine_seed, off_where_it_changes_nothing
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from adapter_api import JsonValue, Message
+    from adapter_api import JsonValue, Message, TaskRequest
 
 BASE_MODEL = "tgi"
 """What the OpenAI-shaped routes call the model itself; any other name is taken for that of a LoRA adapter."""
+DIALECT = Dialect(sampling={name: name for name in ("temperature", "top_p", "frequency_penalty", "stop")})
 PROBE: dict[str, JsonValue] = {"inputs": "."}
 """The body of `POST /tokenize` that shows what the tokenizer puts before a text."""
 
@@ -57,3 +67,11 @@ def prompt(templated: Templated, added: Sequence[int]) -> str:
     if not added or [token.id for token in beginning] != list(added):
         return templated.templated_text
     return templated.templated_text[beginning[-1].stop :]
+
+
+def completion(request: TaskRequest, seed: int, adapter_id: str | None) -> dict[str, JsonValue]:
+    """Return the body of `POST /v1/chat/completions`; raise `AdapterError` for what the route does not have."""
+    plain = off_where_it_changes_nothing(request.sampling)
+    if plain.repeat_penalty == 1:
+        plain = replace(plain, repeat_penalty=None)
+    return chat(replace(request, sampling=plain), DIALECT, model=adapter_id or BASE_MODEL, seed=engine_seed(seed))

@@ -13,11 +13,14 @@ Implements: ADAPT-3003, ADAPT-3010, OC-ADAPT-5040a, OC-ADAPT-5040b, OC-ADAPT-504
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import msgspec
 
-from adapter_api import AdapterError, End, FinishReason, Token
+from adapter_api import End, FinishReason, Token
+from http_util.openai_api.answers import FINISH_REASONS, NO_ERROR
+from http_util.openai_api.bodies import sampling_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,31 +32,47 @@ if TYPE_CHECKING:
 SEEDS = 2**64
 """The engine keeps a seed in 64 bits without a sign."""
 
-FINISH_REASONS = {
-    "eos_token": FinishReason.STOP,
-    "stop": FinishReason.STOP,  # the OpenAI routes' word for `eos_token`
-    "stop_sequence": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
+_NAMES = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "repeat_penalty": "repetition_penalty",
+    "frequency_penalty": "frequency_penalty",
+    "stop": "stop",
 }
 
 
 def parameters(request: TaskRequest, seed: int, adapter_id: str | None) -> dict[str, JsonValue]:
     """Return the parameters of `POST /generate_stream`; raise `AdapterError` for what the engine cannot do."""
-    sampling = request.sampling
-    refuse("min_p", None if is_greedy(sampling) else sampling.min_p)
-    refuse("presence_penalty", sampling.presence_penalty)
+    sampling = off_where_it_changes_nothing(request.sampling)
+    wanted = replace(sampling, temperature=None) if is_greedy(sampling) else sampling
+    draws = any(value is not None for value in (wanted.temperature, wanted.top_p, wanted.top_k))
     given: dict[str, JsonValue] = {
         "max_new_tokens": request.max_tokens,
         "details": True,
         "return_full_text": False,
         "seed": engine_seed(seed),
-        **_drawing(sampling),
-        "repetition_penalty": sampling.repeat_penalty,
-        "frequency_penalty": sampling.frequency_penalty,
-        "stop": sampling.stop or None,
+        "do_sample": draws,
         "adapter_id": adapter_id,
+        **sampling_fields(wanted, _NAMES),
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def off_where_it_changes_nothing(sampling: Sampling) -> Sampling:
+    """Return the same wish without values that mean "off", which the engine refuses.
+
+    Where the likeliest token is wanted each time, a cut of the distribution changes nothing, but one that is left in
+    would make the engine draw.
+    """
+    cuts_nothing = is_greedy(sampling)
+    return replace(
+        sampling,
+        top_p=None if cuts_nothing or sampling.top_p == 1 else sampling.top_p,
+        top_k=None if cuts_nothing else sampling.top_k or None,
+        min_p=None if cuts_nothing else sampling.min_p or None,
+        presence_penalty=sampling.presence_penalty or None,
+    )
 
 
 def engine_seed(seed: int) -> int:
@@ -64,24 +83,6 @@ def engine_seed(seed: int) -> int:
 def is_greedy(sampling: Sampling) -> bool:
     """Whether the likeliest token is wanted each time, so that cuts of the distribution change nothing."""
     return sampling.temperature == 0
-
-
-def refuse(name: str, value: float | None) -> None:
-    """Raise `AdapterError` if a field that the engine does not have would change something: is neither None nor 0."""
-    if value:
-        raise AdapterError(f"completion: this engine has no `{name}`", blames_request=True)
-
-
-def _drawing(sampling: Sampling) -> dict[str, JsonValue]:
-    """Return how a token is drawn; a cut that is left in would make the engine draw although `do_sample` is off."""
-    if is_greedy(sampling):
-        return {"do_sample": False}
-    cuts: dict[str, JsonValue] = {
-        "temperature": sampling.temperature,
-        "top_p": None if sampling.top_p == 1 else sampling.top_p,
-        "top_k": sampling.top_k or None,
-    }
-    return {"do_sample": any(cut is not None for cut in cuts.values()), **cuts}
 
 
 class _Token(msgspec.Struct):
@@ -103,29 +104,28 @@ class _Frame(msgspec.Struct):
 
 
 _parse = msgspec.json.Decoder(_Frame).decode
-_NO_ERROR = frozenset({b"null", b"false", b'""', b"{}"})
 
 
 @final
 class Reading:
     """Turn the frames of one stream into events; `failure(body)` is the error that an error object means.
 
-    `is_complete` tells whether the end marker has come.
+    `is_over` tells whether the end marker has come.
     """
 
-    __slots__ = ("_failure", "_frames", "_started", "_texts", "is_complete")
+    __slots__ = ("_failure", "_frames", "_started", "_texts", "is_over")
 
     def __init__(self, started: Callable[[], Started], failure: Callable[[bytes], WorkerError]) -> None:
         self._started = started
         self._failure = failure
         self._frames = 0
         self._texts: list[str] = []
-        self.is_complete = False
+        self.is_over = False
 
     def __call__(self, event: ServerEvent, so_far: Progress) -> Iterable[TokenEvent]:
         """Return the events in one frame; raise the `WorkerError` it reports, or `ValueError` if it is no frame."""
         frame = _parse(event.data)
-        if frame.error is not msgspec.UNSET and bytes(frame.error) not in _NO_ERROR:
+        if frame.error is not msgspec.UNSET and bytes(frame.error) not in NO_ERROR:
             raise self._failure(event.data)
         if frame.token is None:
             raise ValueError("a frame has neither a token nor an error")
@@ -141,7 +141,7 @@ class Reading:
             return
         if rest := self._rest(frame.generated_text):
             yield self._text(rest, so_far)
-        self.is_complete = True
+        self.is_over = True
         yield self._end(frame.details or _Details(), so_far)
 
     def _text(self, text: str, so_far: Progress) -> Token:

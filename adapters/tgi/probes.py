@@ -45,8 +45,10 @@ async def props(engine: Engine, known: Remembered[EngineFacts], ours: int) -> Wo
     """Return the capacity at this moment, of which `ours` requests are in use; raise `WorkerError`."""
     permits = (await known.learn()).permits
     gauges = await _gauges(engine)
-    held = None if gauges.held is None else max(gauges.held, ours)
-    free = None if permits is None or held is None else max(permits - held, 0)
+    if gauges is None:
+        return WorkerProps(slots_total=permits)
+    held = max(sum(gauges), ours)
+    free = None if permits is None else max(permits - held, 0)
     return WorkerProps(slots_total=permits, slots_free=free, queue_depth=gauges.queued)
 
 
@@ -75,8 +77,8 @@ async def version(known: Remembered[EngineFacts], configured: str | None) -> str
     return found
 
 
-async def _gauges(engine: Engine) -> reports.Gauges:
+async def _gauges(engine: Engine) -> reports.Gauges | None:
     try:
         return await engine.report("/metrics", reports.gauges)
     except AdapterError:
-        return reports.Gauges()
+        return None

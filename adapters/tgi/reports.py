@@ -1,14 +1,16 @@
 """What a TGI server says of itself, read out of its reports.
 
 Pure. `/info` differs between versions (`max_input_length` became `max_input_tokens`, fields came and went), so a field
-that is missing is unknown. The gauges of `/metrics` are there once a first request has been seen.
+that is missing is unknown. A gauge of `/metrics` is exported from the first time that it is set: one that is not there
+has never been anything but 0.
 
 Implements: ADAPT-3012, OC-ADAPT-5050.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -35,17 +37,11 @@ class EngineFacts:
     ctx_max: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gauges:
+class Gauges(NamedTuple):
     """How many requests wait for a place in the batch, and how many have one."""
 
-    queued: int | None = field(default=None)
-    running: int | None = field(default=None)
-
-    @property
-    def held(self) -> int | None:
-        """How many permits are taken, as far as the server shows."""
-        return None if self.queued is None or self.running is None else self.queued + self.running
+    queued: int
+    running: int
 
 
 def engine_facts(info: bytes) -> EngineFacts:
@@ -64,7 +60,8 @@ def gauges(body: bytes) -> Gauges:
     """Read the body of `/metrics`."""
     found = prometheus.samples(body)
     return Gauges(
-        queued=prometheus.count(found, "tgi_queue_size"), running=prometheus.count(found, "tgi_batch_current_size")
+        queued=prometheus.count(found, "tgi_queue_size") or 0,
+        running=prometheus.count(found, "tgi_batch_current_size") or 0,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapter_api import Message
+from adapter_api import AdapterError, Message, Sampling, TaskId, TaskRequest
 from adapters.tgi import chat
 
 pytestmark = pytest.mark.req("OC-ADAPT-5040f")
@@ -48,3 +48,44 @@ def test_characters_are_counted_and_not_bytes() -> None:
 def test_a_text_that_begins_otherwise_stays_whole(added: tuple[int, ...]) -> None:
     made = templated("<s>Hi", {"id": 1, "start": 0, "stop": 3}, {"id": 50, "start": 3, "stop": 5})
     assert chat.prompt(made, added) == "<s>Hi"
+
+
+def task(**sampling: object) -> TaskRequest:
+    return TaskRequest(
+        task_id=TaskId("t"),
+        messages=(Message("user", "Hi"),),
+        max_tokens=8,
+        sampling=Sampling(**sampling),  # type: ignore[arg-type]
+    )
+
+
+def test_the_openai_route_is_asked_in_its_own_words() -> None:
+    request = task(temperature=0.5, top_p=0.9, frequency_penalty=0.1, stop=("END",), repeat_penalty=1.0, min_p=0.0)
+    assert chat.completion(request, 2**64 + 7, None) == {
+        "model": "tgi",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 8,
+        "seed": 7,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "frequency_penalty": 0.1,
+        "stop": ("END",),
+    }
+
+
+@pytest.mark.req("OC-ADAPT-5040d")
+def test_a_greedy_chat_keeps_temperature_0_and_no_cut() -> None:
+    body = chat.completion(task(temperature=0, top_p=0.5, top_k=3), 1, None)
+    assert body["temperature"] == 0
+    assert not {"top_p", "top_k"} & body.keys()
+    assert "top_p" not in chat.completion(task(temperature=1, top_p=1.0), 1, None)
+
+
+@pytest.mark.req("OC-ADAPT-5040e")
+@pytest.mark.parametrize("field", ["top_k", "min_p", "repeat_penalty", "presence_penalty"])
+def test_what_the_openai_route_cannot_do_is_refused_by_name(field: str) -> None:
+    with pytest.raises(AdapterError, match=f"`{field}`") as caught:
+        chat.completion(task(**{field: 2}), 1, None)
+    assert caught.value.blames_request

@@ -153,7 +153,7 @@ def read(*frames: bytes) -> list[TokenEvent]:
                 events.append(event)
                 if isinstance(event, Token):
                     progress.count()
-        assert reading.is_complete is order.is_done
+        assert reading.is_over is order.is_done
         return events
 
     return trio.run(main, clock=MockClock(autojump_threshold=0))
