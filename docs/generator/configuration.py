@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .shapes import Row
 
-_ELSEWHERE = {"PoolConfig": ("replicas[].", "queue."), "ConfigFile": ()}
+_ELSEWHERE = {"PoolConfig": ("replicas[].", "queue.", "timeouts.", "retry.", "breaker.", "health."), "ConfigFile": ()}
 """Tables inside a table that have a block of their own."""
 
 

@@ -16,24 +16,29 @@ from .model import (
     StreamConfig,
 )
 from .problems import NON_LOOPBACK_WITHOUT_TOKEN, ConfigError, Problem
+from .replicas import BreakerConfig, HealthConfig, RetryConfig, TimeoutsConfig
 from .schema import file_schema, full_schema_text, schema_text
 
 __all__ = [
     "NON_LOOPBACK_WITHOUT_TOKEN",
     "Address",
     "Auth",
+    "BreakerConfig",
     "Config",
     "ConfigError",
     "EgressConfig",
+    "HealthConfig",
     "HistoryConfig",
     "LogConfig",
     "PoolConfig",
     "Problem",
     "QueueConfig",
     "ReplicaConfig",
+    "RetryConfig",
     "SamplerProfile",
     "ServerConfig",
     "StreamConfig",
+    "TimeoutsConfig",
     "config_from",
     "egress_policy",
     "example_text",

@@ -33,10 +33,17 @@ _TABLES = {
     "history": "HistoryConfig",
     "log": "LogConfig",
 }
+_POOL_TABLES = {
+    "queue": "QueueConfig",
+    "timeouts": "TimeoutsConfig",
+    "retry": "RetryConfig",
+    "breaker": "BreakerConfig",
+    "health": "HealthConfig",
+}
 _POOL = {"id": '"small"', "engine": '"llamacpp"', "model_ref": '"file:/models/small.gguf"', "default": "true"}
 _SETTINGS = {"url": '"http://127.0.0.1:8081"'}
 _STAND_INS = {"integer": "1", "number": "1.0", "boolean": "false", "array": "[]", "object": "{}"}
-_ELSEWHERE = {"replicas", "queue", "sampler_profiles", "settings"}
+_ELSEWHERE = {"replicas", *_POOL_TABLES, "sampler_profiles", "settings"}
 
 
 def example_text(engines: Iterable[str], factories: Callable[[str], AdapterFactory] = load_factory) -> str:
@@ -45,7 +52,8 @@ def example_text(engines: Iterable[str], factories: Callable[[str], AdapterFacto
     for table, definition in _TABLES.items():
         lines += [f"[{table}]", *_keys(_definition(definition), {})]
     lines += ["[[pools]]", *_keys(_definition("PoolConfig"), _POOL)]
-    lines += ["[pools.queue]", *_keys(_definition("QueueConfig"), {})]
+    for table, definition in _POOL_TABLES.items():
+        lines += [f"[pools.{table}]", *_keys(_definition(definition), {})]
     lines += ["# Named sampling parameters. One table for each:", "# [pools.sampler_profiles.precise]", *_profile(), ""]
     lines += ["[[pools.replicas]]", *_keys(_definition("ReplicaConfig"), {})]
     lines += ["[pools.replicas.settings]", *_settings(engines, factories)]

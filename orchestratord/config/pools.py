@@ -1,6 +1,6 @@
 """What only the pools together can show: duplicates, the one default, profiles, and each adapter's settings.
 
-Implements: OC-CONFIG-6033.
+Implements: OC-CONFIG-6033, AH-1006.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 from adapter_api import AdapterNotFound, installed_engines
 
 from .problems import Problem, did_you_mean
-from .settings import resolve_settings
+from .settings import keys_of, resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,13 +47,28 @@ def _resolve_replicas(
     except AdapterNotFound as error:
         problems.append(Problem((*path, "engine"), f"{error}{did_you_mean(pool.engine, installed_engines())}"))
         return pool.replicas
+    known = keys_of(schema, "timeouts")
+    bounds = {name: value for name, value in pool.timeouts.given().items() if name in known}
+    problems += _unknown_bounds(pool, known, (*path, "timeouts"))
     resolved: list[ReplicaConfig] = []
     for at, replica in enumerate(pool.replicas):
         where = (*path, "replicas", at, "settings")
-        settings, found = resolve_settings(replica.settings, schema, environ, at=where)
+        settings, found = resolve_settings(_with_bounds(replica.settings, bounds), schema, environ, at=where)
         problems += found
         resolved.append(msgspec.structs.replace(replica, settings=settings))
     return tuple(resolved)
+
+
+def _with_bounds(settings: Mapping[str, object], bounds: Mapping[str, int]) -> Mapping[str, object]:
+    """Put the pool's time bounds under the replica's own; what is no table is left for the check of its shape."""
+    own = settings.get("timeouts", {})
+    return {**settings, "timeouts": {**bounds, **own}} if bounds and isinstance(own, dict) else settings
+
+
+def _unknown_bounds(pool: PoolConfig, known: Sequence[str], path: KeyPath) -> Iterator[Problem]:
+    there = ", ".join(known) or "none"
+    for name in (name for name in pool.timeouts.given() if name not in known):
+        yield Problem((*path, name), f"the adapter of {pool.engine} has no such bound (it has: {there})")
 
 
 def _duplicates(named: Iterable[PoolConfig | ReplicaConfig], path: KeyPath) -> Iterator[Problem]:

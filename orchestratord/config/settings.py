@@ -52,6 +52,12 @@ def resolve_settings(
     return resolved, shape_problems(settings, file_form(schema), at=at, quote=False) + reading.problems
 
 
+def keys_of(schema: Schema, table: str) -> list[str]:
+    """Return the keys that a table of the settings may have; none if there is no such table."""
+    reading = _Reading({}, _named(schema.get("$defs", {})))
+    return list(reading.properties(reading.properties(schema).get(table, {})))
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """One pass over the settings of one replica."""
@@ -62,7 +68,7 @@ class _Reading:
 
     def table(self, settings: Mapping[str, object], schema: Schema, at: KeyPath) -> dict[str, object]:
         """The table with its credentials in place of the references to them."""
-        properties = self._properties(schema)
+        properties = self.properties(schema)
         credentials = [name for name, rule in properties.items() if _is_credential(rule)]
         references = {f"{name}_{kind}": name for name in credentials for kind in ("env", "file")}
         resolved: dict[str, object] = {}
@@ -84,12 +90,12 @@ class _Reading:
             self.problems.append(Problem(path, str(error)))
             return {}
 
-    def _properties(self, schema: Schema) -> dict[str, Schema]:
+    def properties(self, schema: Schema) -> dict[str, Schema]:
         """The properties of a table, whether they stand in the rule, in a choice or behind a reference."""
         target = str(schema.get("$ref", "")).removeprefix("#/$defs/")
-        found = dict(self._properties(self.definitions[target])) if target in self.definitions else {}
+        found = dict(self.properties(self.definitions[target])) if target in self.definitions else {}
         for rule in _choices(schema):
-            found |= self._properties(rule)
+            found |= self.properties(rule)
         return {**found, **_named(schema.get("properties", {}))}
 
 
