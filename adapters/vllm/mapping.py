@@ -26,7 +26,7 @@ SAMPLING: Mapping[str, str] = MappingProxyType({
     "repeat_penalty": "repetition_penalty",
 })
 # Counts in every chunk, so that the prompt's are known at the start.
-_COUNTS: Mapping[str, JsonValue] = MappingProxyType({"include_usage": True, "continuous_usage_stats": True})
+_COUNTS: Mapping[str, JsonValue] = {"include_usage": True, "continuous_usage_stats": True}
 _NO_SEED = -1
 """What the server takes for a wish to draw its own seed."""
 

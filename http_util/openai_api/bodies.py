@@ -31,7 +31,7 @@ STANDARD: Mapping[str, str] = MappingProxyType({
 """Field of `Sampling` -> field of the chat and text completions that every such server has."""
 RESPONSES: Mapping[str, str] = MappingProxyType({"temperature": "temperature", "top_p": "top_p"})
 """The same for the Responses API, which has no others."""
-INCLUDE_USAGE: Mapping[str, JsonValue] = MappingProxyType({"include_usage": True})
+INCLUDE_USAGE: Mapping[str, JsonValue] = {"include_usage": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

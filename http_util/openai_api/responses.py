@@ -42,15 +42,15 @@ class _Why(msgspec.Struct):
 class _Response(msgspec.Struct):
     model: str | None = None
     usage: ResponseUsage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     incomplete_details: _Why | None = None
 
 
 class _Event(msgspec.Struct):
     type: str | msgspec.UnsetType = msgspec.UNSET
-    delta: msgspec.Raw | None = None
+    delta: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     response: _Response | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Flat(msgspec.Struct):
@@ -85,14 +85,14 @@ class ResponseReading:
         if event.data.strip() == b"[DONE]":
             return ()
         frame = _parse(event.data)
-        if frame.error is not None and bytes(frame.error) not in NO_ERROR:
-            raise self._failure(_failed(bytes(frame.error)))
+        if (error := _error(frame)) is not None:
+            raise self._failure(_failed(error))
         if frame.type is msgspec.UNSET:
             raise ValueError("an event has neither a type nor an error")
         if frame.type == "error":
             raise self._failure(_failed(event.data))
         if frame.type == FAILED:
-            raise self._failure(_failed(_error_of(frame.response)))
+            raise self._failure(_failed(_error(frame.response or _Response()) or b"{}"))
         return self._events(frame.type, frame, so_far)
 
     def at_end(self, _so_far: Progress) -> Iterable[TokenEvent]:
@@ -103,7 +103,7 @@ class ResponseReading:
         response = frame.response or _Response()
         if kind in _BEGUN:
             yield from self._opening(response)
-        elif kind in SPOKEN | THOUGHT and frame.delta is not None:
+        elif kind in SPOKEN | THOUGHT and frame.delta is not msgspec.UNSET:
             yield from self._opening(response)
             yield from self._delta(kind, _text(frame.delta), so_far)
         elif kind in {"response.completed", "response.incomplete"}:
@@ -134,12 +134,14 @@ def _word(kind: str, response: _Response) -> str:
     return _LIMITS.get(reason, reason)  # vLLM says `completed` and gives a reason why it is not
 
 
-def _error_of(response: _Response | None) -> bytes:
-    return b"{}" if response is None or response.error is None else bytes(response.error)
+def _error(told: _Event | _Response) -> bytes | None:
+    """Return the value of a field `error` if it reports one."""
+    error = b"null" if told.error is msgspec.UNSET else bytes(told.error)
+    return None if error in NO_ERROR else error
 
 
 def _failed(error: bytes) -> bytes:
     """Return an error of this API in the shape that `status.py` reads; `error` is an object, a string or null."""
-    given = _flat(error) if error.startswith(b"{") else _Flat(message=error.decode())
+    given = _flat(error) if error.startswith(b"{") else _Flat(message=error.decode("utf-8", "replace"))
     told = {"type": FAILED, "code": given.code, "message": given.message}
     return msgspec.json.encode({"error": told})
