@@ -64,9 +64,9 @@ class Exchange:
         self._sizes = itertools.cycle(sizes)
 
     async def answer(self, status: int, body: bytes, content_type: str, headers: Headers = ()) -> None:
-        """Send a complete answer of known length."""
-        length = (("Content-Type", content_type), ("Content-Length", str(len(body))))
-        head = self._http.send(_response(status, (*headers, *length))) or b""
+        """Send a complete answer of known length; without a content type if it is empty."""
+        kind = (("Content-Type", content_type),) if content_type else ()
+        head = self._http.send(_response(status, (*headers, *kind, ("Content-Length", str(len(body)))))) or b""
         self.is_started = True
         await self._write(head + self._body(body))
 

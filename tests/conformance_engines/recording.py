@@ -1,36 +1,29 @@
-"""Answers of a real llama.cpp server, kept in `recorded_llamacpp.json`, and how they are compared.
+"""Answers of a real engine, kept in a file beside this one, and how a double's answers are compared with them.
 
-`python -m tests.conformance_engines.recording` asks the real server again and rewrites the file. Texts and figures
-differ from model to model; what must agree is the status, the headers, the fields with their types and, for errors, the
-words.
+Texts and figures differ from model to model; what must agree is the status, the headers, the fields with their types
+and, for errors, the words. Each engine has its list of requests in `recording_<engine>.py`, which is also the command
+that asks the real engine again and rewrites the file.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import trio
 
-from tests.conformance_engines.client import Answer, Call
-from tests.support.real_llamacpp import start_server
+from tests.conformance_engines.client import Call
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
     from adapter_api import JsonValue
+    from tests.conformance_engines.client import Answer
 
-FILE = Path(__file__).with_name("recorded_llamacpp.json")
 KEY = "key-of-the-recording"
-
-FLAVOURS: dict[str, dict[str, object]] = {
-    "plain": {},
-    "closed": {"api_keys": [KEY], "endpoint_slots": False, "endpoint_metrics": False},
-    "embeddings": {"embedding": True, "pooling_type": "LLAMA_POOLING_TYPE_MEAN"},
-    "rerank": {"embedding": True, "pooling_type": "LLAMA_POOLING_TYPE_RANK"},
-}
-"""How the server was started -> parameters of the real one."""
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -40,15 +33,11 @@ class Ask(msgspec.Struct, frozen=True):
     path: str
     body: str = ""
     method: str = "POST"
-    has_key: bool = False
+    headers: dict[str, str] = {}
 
     @property
     def name(self) -> str:
         return f"{self.flavour} {self.method} {self.path} {self.body[:60]}".strip()
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {KEY}"} if self.has_key else {}
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -60,66 +49,35 @@ class Recorded(msgspec.Struct, frozen=True):
     body: str
 
 
-def _get(flavour: str, *paths: str, has_key: bool = False) -> list[Ask]:
-    return [Ask(flavour, path, method="GET", has_key=has_key) for path in paths]
+def get(flavour: str, *paths: str, headers: dict[str, str] | None = None) -> list[Ask]:
+    return [Ask(flavour, path, method="GET", headers=headers or {}) for path in paths]
 
 
-def _post(flavour: str, path: str, *bodies: str) -> list[Ask]:
-    return [Ask(flavour, path, body) for body in bodies]
+def post(flavour: str, path: str, *bodies: str | dict[str, object], headers: dict[str, str] | None = None) -> list[Ask]:
+    texts = [body if isinstance(body, str) else msgspec.json.encode(body).decode() for body in bodies]
+    return [Ask(flavour, path, body, headers=headers or {}) for body in texts]
 
 
-REQUESTS = [
-    *_get("plain", "/health", "/props", "/slots", "/v1/models", "/metrics", "/nope", "/completion"),
-    *_post("plain", "/health", "{}"),
-    *_post(
-        "plain",
-        "/completion",
-        '{"prompt":"Once upon","n_predict":4,"stream":true,"seed":7,"temperature":0,"cache_prompt":false}',
-        '{"prompt":"Once upon","n_predict":2,"stream":true,"return_progress":true,"cache_prompt":false}',
-        '{"prompt":"Once upon","n_predict":2,"seed":7}',
-        '{"prompt":"","n_predict":1,"stream":true}',
-        '{"prompt":"a","n_predict":0,"stream":true}',
-        '{"prompt":"a","n_predict":1,"temperature":null,"no_such_field":1}',
-        '{"prompt":"a","n_predict":true}',
-        '{"n_predict":2,"stream":true}',
-        '{"prompt":7,"stream":true}',
-        '{"prompt":"a","n_predict":"x"}',
-        '{"prompt":"a","temperature":"hot"}',
-        '{"prompt":"a","stream":1}',
-        '{"prompt":"a","stop":[1]}',
-        '{"prompt":"a","repeat_penalty":-2}',
-        "[1]",
-        '"text"',
-        msgspec.json.encode({"prompt": "hello world " * 3000, "stream": True}).decode(),
-    ),
-    *_post("plain", "/completion", '{"prompt":"a", oops', ""),
-    *_get("plain", "/slots", "/metrics"),
-    *_post("plain", "/tokenize", '{"content":"caf\u00e9 x"}'),
-    *_post(
-        "plain",
-        "/apply-template",
-        '{"messages":[{"role":"system","content":"be nice"},{"role":"user","content":"hi"}]}',
-        '{"messages":[]}',
-        "{}",
-        '{"messages":[{"role":"user"}]}',
-    ),
-    *_post("plain", "/v1/embeddings", '{"input":["a"]}'),
-    *_post("plain", "/rerank", '{"query":"a","documents":["b"]}'),
-    *_get("closed", "/health", "/v1/health", "/props", "/slots", "/metrics", "/v1/models", "/nope"),
-    *_get("closed", "/slots", "/metrics", "/v1/models", has_key=True),
-    *_post("embeddings", "/v1/embeddings", '{"input":["a b","c"]}', '{"input":[]}', "{}"),
-    *_post("embeddings", "/v1/embeddings", msgspec.json.encode({"input": ["hello world " * 300]}).decode()),
-    *_post("embeddings", "/rerank", "{}"),
-    *_post("rerank", "/rerank", '{"query":"a","documents":["b","c d"]}', "{}", '{"query":"a","documents":[]}'),
-]
-
-
-def recorded() -> list[tuple[Ask, Recorded]]:
+def read(file: Path, requests: Sequence[Ask]) -> list[tuple[Ask, Recorded]]:
     """Return every request with the real server's answer to it, in the order in which they were made."""
-    answers = msgspec.json.decode(FILE.read_bytes(), type=list[Recorded])
-    pairs = list(zip(REQUESTS, answers, strict=True))
+    answers = msgspec.json.decode(file.read_bytes(), type=list[Recorded])
+    pairs = list(zip(requests, answers, strict=True))
     assert all(ask.name == answer.name for ask, answer in pairs), "record again: the list of requests has changed"
     return pairs
+
+
+def write(file: Path, answers: Iterable[tuple[Ask, Answer]]) -> None:
+    """Keep the answers, without what is this machine's or has no end."""
+    kept = [_kept(ask, answer) for ask, answer in answers]
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+
+
+def _kept(ask: Ask, answer: Answer) -> Recorded:
+    body = re.sub(r'"/[^"]*/([^"/]*)"', r'"/models/\1"', answer.body.decode())
+    body = re.sub(r'("embedding":\[+[^,\]]*,[^,\]]*)[^\]]*', r"\1", body)
+    body = re.sub(r'("embedding":"[^"]{16})[^"]*', r"\1", body)
+    body = re.sub(r"<__media_\w*__>", "<__media__>", body)
+    return Recorded(ask.name, answer.status, {name.title(): value for name, value in answer.headers.items()}, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +91,38 @@ class Comparable:
 
 def comparable(status: int, headers: dict[str, str], body: str) -> Comparable:
     kept = {name.lower(): value for name, value in headers.items()}
-    for name in kept.keys() & {"content-length", "process-start-time-unix"}:
+    for name in kept.keys() & {"content-length", "date", "process-start-time-unix"}:
         kept[name] = "N"
-    return Comparable(status, kept, _comparable_body(kept["content-type"], body))
+    return Comparable(status, kept, _comparable_body(kept.get("content-type", ""), body))
 
 
 def _comparable_body(content_type: str, body: str) -> JsonValue:
-    if content_type == "text/event-stream":
-        blocks = body.split("\n\n")
-        return [shape(msgspec.json.decode(block[6:])) for block in blocks if block]
+    if content_type.startswith("text/event-stream"):
+        events = [_comparable_event(block) for block in body.split("\n\n") if block.strip("\n")]
+        return [event for n, event in enumerate(events) if n == 0 or event != events[n - 1] or not _is_progress(event)]
     if content_type.startswith("text/plain"):
-        return sorted(re.findall(r"^# TYPE .*$", body, re.MULTILINE))
+        return cast("list[JsonValue]", sorted(re.findall(r"^# TYPE .*$", body, re.MULTILINE)))
+    if not body:
+        return None
     value: JsonValue = msgspec.json.decode(body)
-    if isinstance(value, dict) and "error" in value:
-        return _with_same_words(value)
-    return shape(value)
+    return _with_same_words(value) if is_error(value) else shape(value)
+
+
+def _comparable_event(block: str) -> JsonValue:
+    head, _, data = block.rpartition("data: ")
+    if data == "[DONE]":
+        return data
+    value: JsonValue = msgspec.json.decode(data)
+    return [head, _with_same_words(value) if is_error(value) else shape(value)]
+
+
+def _is_progress(event: JsonValue) -> bool:
+    """Whether an event tells how much of a prompt is done: how many there are depends on the machine."""
+    return "prompt_progress" in str(event)
+
+
+def is_error(value: JsonValue) -> bool:
+    return isinstance(value, dict) and bool(value.keys() & {"error", "detail"})
 
 
 def shape(value: JsonValue) -> JsonValue:
@@ -159,16 +134,24 @@ def shape(value: JsonValue) -> JsonValue:
     return type(value).__name__
 
 
+_MEANINGS = frozenset({
+    "stop", "truncated", "is_processing", "endpoint_slots", "endpoint_metrics",
+    "object", "finish_reason", "stop_reason", "role", "owned_by", "type",
+})  # fmt: skip
+"""Fields whose values say what an answer is."""
+
+
 def _form(name: str, value: JsonValue) -> JsonValue:
-    if name in {"stop", "truncated", "is_processing", "endpoint_slots", "endpoint_metrics"} and isinstance(value, bool):
-        return value  # these carry the meaning
+    if name in _MEANINGS and isinstance(value, bool | str):
+        return value
     return "…" if name == "chat_template_caps" else shape(value)  # follows the model's template
 
 
-def _with_same_words(value: dict[str, JsonValue]) -> JsonValue:
+def _with_same_words(value: JsonValue) -> JsonValue:
     """Keep an error's words, apart from figures and from where a JSON parser lost its way."""
     text = msgspec.json.encode(value).decode()
     text = re.sub(r"column \d+: syntax error.*?(?=\",\"type\")", "column N: syntax error", text)
+    text = re.sub(r"(contains |value=)\d+( characters|\))", r"\1N\2", text)
     return re.sub(r"(request \(|input \(|n_prompt_tokens\":)\d+", r"\1N", text)
 
 
@@ -180,28 +163,8 @@ async def call(stream: trio.abc.Stream, ask: Ask) -> Answer:
         return await request.finish()
 
 
-async def call_all(url: str, flavour: str) -> list[tuple[Ask, Answer]]:
+async def call_all(url: str, requests: Sequence[Ask], flavour: str) -> list[tuple[Ask, Answer]]:
     """Make every request of this flavour, one after the other."""
     port = int(url.rsplit(":", 1)[1])
-    mine = [ask for ask in REQUESTS if ask.flavour == flavour]
+    mine = [ask for ask in requests if ask.flavour == flavour]
     return [(ask, await call(await trio.open_tcp_stream("127.0.0.1", port), ask)) for ask in mine]
-
-
-def _kept(ask: Ask, answer: Answer) -> Recorded:
-    body = re.sub(r'"/[^"]*/([^"/]*\.gguf)"', r'"/models/\1"', answer.body.decode())
-    body = re.sub(r'("embedding":\[[^,\]]*,[^,\]]*)[^\]]*', r"\1", body)
-    body = re.sub(r"<__media_\w*__>", "<__media__>", body)
-    return Recorded(ask.name, answer.status, {name.title(): value for name, value in answer.headers.items()}, body)
-
-
-def main() -> None:
-    done: list[Recorded] = []
-    for flavour, params in FLAVOURS.items():
-        with start_server(**params) as server:
-            server.wait_ready()
-            done += [_kept(ask, answer) for ask, answer in trio.run(call_all, server.url, flavour)]
-    FILE.write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=1) + b"\n")
-
-
-if __name__ == "__main__":
-    main()

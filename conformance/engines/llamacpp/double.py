@@ -1,7 +1,7 @@
 """A llama.cpp server without a model: its routes, its slots, its errors.
 
-What it does not play: the OpenAI and Anthropic routes, several prompts in one request, tools, router mode. The order of
-checks is the server's: loading, key, route, body, slot.
+What it does not play: the Responses and Anthropic routes, several prompts or choices in one request, tools, log
+probabilities, router mode. The order of checks is the server's: loading, key, route, body, slot.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, final
-from zlib import crc32
 
 import trio
 
+from conformance.engines import made_up, openai_wire
 from conformance.engines.host import Link
 from conformance.engines.server import ServerDouble, open_double
 
@@ -22,6 +22,7 @@ from .generation import LOADING, Generation
 from .replies import Model
 from .requests import Completion, Refused
 from .slots import GAUGES, SlotPool
+from .voices import NativeVoice, OpenAiVoice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,10 +30,15 @@ if TYPE_CHECKING:
     from conformance.engines.http1 import Exchange, SeenRequest
     from conformance.engines.script import Script
 
+    from .voices import Voice
+
     Route = Callable[[Exchange], Awaitable[None]]
 
 _PUBLIC = frozenset({"/health", "/v1/health"})
-_WORK = frozenset(("POST", path) for path in ("/completion", "/completions", "/v1/embeddings", "/rerank", "/v1/rerank"))
+_CHATS = ("/v1/chat/completions", "/chat/completions")
+_COMPLETIONS = ("/completion", "/completions", "/v1/completions")
+_POOLING = ("/v1/embeddings", "/embeddings", "/embedding", "/rerank", "/v1/rerank")
+_WORK = frozenset(("POST", path) for path in (*_CHATS, *_COMPLETIONS, *_POOLING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +95,14 @@ class LlamaCppDouble(ServerDouble):
             ("GET", "/metrics"): self._metrics,
             ("GET", "/models"): self._models,
             ("GET", "/v1/models"): self._models,
-            ("POST", "/completion"): self._complete,
-            ("POST", "/completions"): self._complete,
+            **{("POST", path): self._chat for path in _CHATS},
+            **{("POST", path): self._complete for path in _COMPLETIONS},
+            ("POST", "/v1/chat/completions/input_tokens"): self._count_tokens,
             ("POST", "/tokenize"): self._tokenize,
             ("POST", "/apply-template"): self._apply_template,
             ("POST", "/v1/embeddings"): self._embed,
+            ("POST", "/embeddings"): self._embed_natively,
+            ("POST", "/embedding"): self._embed_natively,
             ("POST", "/rerank"): self._rerank,
             ("POST", "/v1/rerank"): self._rerank,
         }
@@ -134,7 +143,24 @@ class LlamaCppDouble(ServerDouble):
 
     async def _complete(self, exchange: Exchange) -> None:
         request = requests.read_completion(exchange.request.body, self.settings.n_ctx)
-        await self.generate(exchange, Generation(self, exchange, request))
+        if exchange.request.path.startswith("/v1/"):
+            await self._speak(exchange, request, self._openai_voice(request, is_chat=False))
+        else:
+            await self._speak(exchange, request, NativeVoice(self.settings.model, request))
+
+    async def _chat(self, exchange: Exchange) -> None:
+        request = requests.read_chat(exchange.request.body, self.settings.n_ctx)
+        await self._speak(exchange, request, self._openai_voice(request, is_chat=True))
+
+    def _openai_voice(self, request: Completion, *, is_chat: bool) -> OpenAiVoice:
+        return OpenAiVoice(self.settings.model, request, number=self.facts.submitted, is_chat=is_chat)
+
+    async def _speak(self, exchange: Exchange, request: Completion, voice: Voice) -> None:
+        await self.generate(exchange, Generation(self, exchange, request, voice))
+
+    async def _count_tokens(self, exchange: Exchange) -> None:
+        request = requests.read_chat(exchange.request.body, self.settings.n_ctx)
+        await _ok(exchange, replies.dump({"input_tokens": len(request.tokens), "object": "response.input_tokens"}))
 
     async def _health(self, exchange: Exchange) -> None:
         await _ok(exchange, replies.dump({"status": "ok"}))
@@ -175,16 +201,26 @@ class LlamaCppDouble(ServerDouble):
 
     async def _embed(self, exchange: Exchange) -> None:
         _require(self.settings.has_embeddings, "embeddings", "--embeddings")
-        texts = requests.read_inputs(exchange.request.body)
+        texts, given = requests.read_inputs(exchange.request.body)
         tokens = await self._batch(texts)
-        vectors = [[(crc32(f"{n}{text}".encode()) % 2001 - 1000) / 1000 for n in range(8)] for text in texts]
-        await _ok(exchange, replies.embeddings(self.settings.model, vectors, tokens))
+        form = given.get("encoding_format")
+        data = openai_wire.embeddings(texts, form, self.settings.model.n_embd, says_format=True)
+        await _ok(exchange, replies.embeddings(str(given.get("model", self.settings.model.path)), data, tokens))
+
+    async def _embed_natively(self, exchange: Exchange) -> None:
+        _require(self.settings.has_embeddings, "embeddings", "--embeddings")
+        texts, _ = requests.read_inputs(exchange.request.body)
+        await self._batch(texts)
+        vectors = [made_up.vector(text, self.settings.model.n_embd) for text in texts]
+        await _ok(exchange, replies.native_embeddings(vectors))
 
     async def _rerank(self, exchange: Exchange) -> None:
         _require(self.settings.has_reranking, "reranking", "--reranking")
         query, documents = requests.read_rerank(exchange.request.body)
         tokens = await self._batch([f"{query} {document}" for document in documents])
-        await _ok(exchange, replies.rerank(self.settings.model, [_score(query, text) for text in documents], tokens))
+        await _ok(
+            exchange, replies.rerank(self.settings.model, [made_up.score(query, text) for text in documents], tokens)
+        )
 
     async def _batch(self, texts: list[str]) -> int:
         """Compute `texts` on a slot, one after the other; return how many tokens that took."""
@@ -210,9 +246,3 @@ async def _ok(exchange: Exchange, body: bytes) -> None:
 def _require(is_on: bool, feature: str, switch: str) -> None:
     if not is_on:
         raise Refused(f"This server does not support {feature}. Start it with `{switch}`", 501, "not_supported_error")
-
-
-def _score(query: str, document: str) -> float:
-    """Return how many words two texts share, with a fraction that keeps scores apart."""
-    shared = set(query.lower().split()) & set(document.lower().split())
-    return len(shared) + crc32(document.encode()) % 1000 / 1000

@@ -1,4 +1,4 @@
-"""One native completion of the llama.cpp double: the steps of a script as this engine's frames.
+"""One completion of the llama.cpp double: the steps of a script on a slot, in the voice of the route.
 
 The head goes out when a slot starts, not before; comments keep the line warm from then on; a token that ends inside a
 character gives no frame; nothing follows an error frame; the connection is closed after each stream. With
@@ -8,10 +8,10 @@ character gives no frame; nothing follows an error frame; the connection is clos
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, final
-from zlib import crc32
 
 import trio
 
+from conformance.engines import made_up
 from conformance.engines.play import play
 from conformance.engines.script import Fail, Script, Text
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from .double import LlamaSettings
     from .requests import Completion
     from .slots import Slot, SlotPool
+    from .voices import Voice
 
 PING = b":\n\n"
-_WORDS = ("the", "river", "runs", "past", "a", "quiet", "mill", "and", "over", "smooth", "stones", "café", "—", "漢字")
 
 
 class Server(Protocol):
@@ -50,10 +50,11 @@ class Server(Protocol):
 class Generation:
     """One request that holds, or waits for, a slot."""
 
-    def __init__(self, server: Server, exchange: Exchange, request: Completion) -> None:
+    def __init__(self, server: Server, exchange: Exchange, request: Completion, voice: Voice) -> None:
         self._server = server
         self._exchange = exchange
         self._request = request
+        self._voice = voice
         self._slot: Slot | None = None
         self._usage: Usage | None = None
         self._text: list[str] = []
@@ -95,9 +96,8 @@ class Generation:
         counts = self._held().counts
         counts.predicted += step.tokens
         self._text.append(step.text)
-        token = 3 + crc32(step.text.encode()) % 997
         if step.tokens and self._request.is_stream:
-            await self._send(replies.partial_frame(step.text, (token,), counts))
+            await self._send(self._voice.text(step.text, made_up.token_id(step.text), counts))
 
     async def ping(self) -> None:
         await self._exchange.send(PING)
@@ -127,14 +127,15 @@ class Generation:
         self._usage = usage
 
     async def finish(self, reason: str) -> None:
-        frame = self._final_frame(replies.STOP_TYPES.get(reason, "none"))
+        slot, counts, text = self._held().id, self._counts(), "".join(self._text)
         self._let_go(0.0)
         self.is_finished = True
         if self._request.is_stream:
-            await self._send(frame)
+            await self._send(self._voice.ending(slot, reason, counts))
             await self._exchange.end(closes=True)
         else:
-            await self._exchange.answer(200, replies.dump(frame), replies.JSON, replies.KEEPS_OPEN)
+            body = self._voice.whole(text, slot, reason, counts)
+            await self._exchange.answer(200, body, replies.JSON, replies.KEEPS_OPEN)
 
     async def make_up(self) -> None:
         await self.accept()
@@ -171,7 +172,8 @@ class Generation:
         if not self._exchange.is_started:
             await self._exchange.answer(failure.status, body, replies.JSON, replies.CLOSES)
         elif self._server.settings.has_legacy_errors:
-            await self._exchange.send(b"error: " + body.removeprefix(b'{"error":').removesuffix(b"}") + b"\n\n")
+            words = body.removeprefix(b'{"error":').removesuffix(b"}")
+            await self._exchange.send(b"error: " + words + b"\n\n" + self._voice.done)
             await self._exchange.end(closes=True)
         else:
             await self._exchange.send(b"data: " + body + b"\n\n")
@@ -182,25 +184,17 @@ class Generation:
             return
         counts = self._held().counts
         time_ms = round(self._server.settings.prefill_s * 1000) if is_done else 0
-        await self._send(replies.progress_frame(counts, counts.prompt if is_done else counts.cached, time_ms))
+        await self._send(self._voice.progress(counts, counts.prompt if is_done else counts.cached, time_ms))
 
-    async def _send(self, frame: dict[str, JsonValue]) -> None:
-        await self._exchange.send(b"data: " + replies.dump(frame) + b"\n\n")
+    async def _send(self, frames: bytes) -> None:
+        await self._exchange.send(frames)
         self._last_sent = trio.current_time()
 
-    def _final_frame(self, stop_type: str) -> dict[str, JsonValue]:
-        slot, counts = self._held(), self._held().counts
-        if self._usage is not None:
-            counts = replies.Counts(self._usage.tokens_in, counts.cached, self._usage.tokens_out)
-        return replies.final_frame(
-            content="" if self._request.is_stream else "".join(self._text),
-            slot=slot.id,
-            model=self._server.settings.model,
-            counts=counts,
-            given=self._request.given,
-            prompt=self._request.prompt,
-            stop_type=stop_type,
-        )
+    def _counts(self) -> replies.Counts:
+        counts = self._held().counts
+        if self._usage is None:
+            return counts
+        return replies.Counts(self._usage.tokens_in, counts.cached, self._usage.tokens_out)
 
     def _held(self) -> Slot:
         if self._slot is None:
@@ -221,8 +215,8 @@ class Generation:
         temperature = given.get("temperature")
         is_greedy = isinstance(temperature, int | float) and temperature <= 0
         seed = 0 if is_greedy else self._request.seed
-        dice = crc32(f"{self._request.prompt}/{self._held().task if seed is None else seed}/{number}".encode())
-        return " " + _WORDS[dice % len(_WORDS)]
+        own = self._held().task or 0
+        return made_up.word(self._request.prompt, own if seed is None else seed, number)
 
 
 LOADING = (503, "unavailable_error", "Loading model")

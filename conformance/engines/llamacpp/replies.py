@@ -163,8 +163,22 @@ def partial_frame(content: str, tokens: Iterable[int], counts: Counts) -> dict[s
 
 def progress_frame(counts: Counts, processed: int, time_ms: int) -> dict[str, JsonValue]:
     """Return a frame that reports how much of the prompt is done."""
-    progress = {"total": counts.prompt, "cache": counts.cached, "processed": processed, "time_ms": time_ms}
-    return {**partial_frame("", (0,), counts), "prompt_progress": progress}
+    return {**partial_frame("", (0,), counts), "prompt_progress": prompt_progress(counts, processed, time_ms)}
+
+
+def prompt_progress(counts: Counts, processed: int, time_ms: int) -> dict[str, JsonValue]:
+    """Return how much of the prompt is done after `time_ms`."""
+    return {"total": counts.prompt, "cache": counts.cached, "processed": processed, "time_ms": time_ms}
+
+
+def usage(counts: Counts) -> dict[str, JsonValue]:
+    """Return what OpenAI's clients are told of tokens."""
+    return {
+        "completion_tokens": counts.predicted,
+        "prompt_tokens": counts.prompt,
+        "total_tokens": counts.prompt + counts.predicted,
+        "prompt_tokens_details": {"cached_tokens": counts.cached},
+    }
 
 
 def final_frame(
@@ -194,11 +208,12 @@ def final_frame(
         "stop_type": stop_type,
         "stopping_word": "",
         "tokens_cached": counts.prompt + max(counts.predicted - 1, 0),
-        "timings": _timings(counts),
+        "timings": timings(counts),
     }
 
 
-def _timings(counts: Counts) -> dict[str, JsonValue]:
+def timings(counts: Counts) -> dict[str, JsonValue]:
+    """Return how long what took, at a steady pace."""
     computed = counts.prompt - counts.cached
     return {
         "cache_n": counts.cached,
@@ -311,13 +326,15 @@ def models(model: Model, n_ctx: int) -> bytes:
     return dump({"models": [ollama], "object": "list", "data": [openai]})
 
 
-def embeddings(model: Model, vectors: Iterable[list[float]], tokens: int) -> bytes:
-    """Return the body of `/v1/embeddings`."""
-    data: list[JsonValue] = [
-        {"embedding": vector, "index": n, "object": "embedding"} for n, vector in enumerate(vectors)
-    ]
+def embeddings(name: str, data: list[JsonValue], tokens: int) -> bytes:
+    """Return the body of `/v1/embeddings`; `name` is what the request called the model."""
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return dump({"model": model.path, "object": "list", "usage": usage, "data": data})
+    return dump({"model": name, "object": "list", "usage": usage, "data": data})
+
+
+def native_embeddings(vectors: Iterable[list[float]]) -> bytes:
+    """Return the body of `/embeddings`: one list of vectors for each input."""
+    return dump([{"index": n, "embedding": [vector]} for n, vector in enumerate(vectors)])
 
 
 def rerank(model: Model, scores: Iterable[float], tokens: int) -> bytes:

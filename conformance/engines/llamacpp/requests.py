@@ -8,18 +8,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
-from zlib import crc32
 
 import msgspec
 
+from conformance.engines import made_up
+from conformance.engines.openai_wire import text_of, texts_of
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from adapter_api import JsonValue
 
 _NUMBERS = (
     "n_predict",
     "max_tokens",
+    "max_completion_tokens",
     "temperature",
     "top_p",
     "top_k",
@@ -67,7 +70,8 @@ class Completion:
     @property
     def limit(self) -> int:
         """How many tokens may be made; -1 is as many as fit. 0 still makes one, like the engine."""
-        limit = self.given.get("n_predict", self.given.get("max_tokens"))
+        names = ("n_predict", "max_completion_tokens", "max_tokens")
+        limit = next((self.given[name] for name in names if self.given.get(name) is not None), None)
         return -1 if limit is None else max(int(cast("float", limit)), -1) or 1
 
     @property
@@ -76,29 +80,39 @@ class Completion:
         seed = int(cast("float", self.given.get("seed", -1))) % 2**32
         return None if seed == 2**32 - 1 else seed
 
+    @property
+    def has_usage(self) -> bool:
+        """Whether a stream of chunks ends with one that holds nothing but the usage."""
+        options = self.given.get("stream_options")
+        return isinstance(options, dict) and bool(options.get("include_usage"))
+
 
 def tokenize(text: str, *, adds_bos: bool = False) -> tuple[int, ...]:
     """Cut a text into made-up token ids: words with their leading space, and single signs."""
-    pieces = re.findall(r" ?\w+|[^\w\s]|\s", text)
-    return ((2,) if adds_bos else ()) + tuple(3 + crc32(piece.encode()) % 997 for piece in pieces)
+    return ((2,) if adds_bos else ()) + made_up.tokenize(text)
 
 
 def read_object(body: bytes) -> dict[str, JsonValue]:
     """Return the JSON object in `body` or refuse as nlohmann's parser does."""
+    value = _read(body)
+    if not isinstance(value, dict):
+        raise Refused(f"[json.exception.type_error.304] cannot use at() with {_type_name(value)}")
+    return value
+
+
+def _read(body: bytes) -> JsonValue:
     if not body:
         raise Refused(
             "[json.exception.parse_error.101] parse error at line 1, column 1: attempting to parse an empty input; "
             "check that your input string or stream contains the expected JSON"
         )
     try:
-        value = msgspec.json.decode(body)
+        value: JsonValue = msgspec.json.decode(body)
     except ValueError as wrong:
         raise Refused(
             f"[json.exception.parse_error.101] parse error at line 1, column {_column(str(wrong))}: "
             "syntax error while parsing object key - invalid literal; expected string literal"
         ) from wrong
-    if not isinstance(value, dict):
-        raise Refused(f"[json.exception.type_error.304] cannot use at() with {_type_name(value)}")
     return value
 
 
@@ -108,6 +122,24 @@ def read_completion(body: bytes, n_ctx: int) -> Completion:
     if "prompt" not in given:
         raise Refused("[json.exception.out_of_range.403] key 'prompt' not found")
     prompt, tokens = _read_prompt(given["prompt"])
+    return _completion(given, prompt, tokens, n_ctx)
+
+
+def read_chat(body: bytes, n_ctx: int) -> Completion:
+    """Return the completion that a chat asks for, or refuse it; `n_ctx` is what one slot holds."""
+    given = _read(body)
+    messages = given.get("messages") if isinstance(given, dict) else None
+    if messages is None or not isinstance(given, dict):
+        raise Refused("'messages' is required")
+    if not isinstance(messages, list):
+        raise Refused("Expected 'messages' to be an array")
+    if given.get("top_logprobs") and not given.get("logprobs"):
+        raise Refused("top_logprobs requires logprobs to be set to true")
+    prompt = template(messages)
+    return _completion(given, prompt, tokenize(prompt, adds_bos=True), n_ctx)
+
+
+def _completion(given: Mapping[str, JsonValue], prompt: str, tokens: tuple[int, ...], n_ctx: int) -> Completion:
     _check_types(given)
     if _number(given, "repeat_penalty", 1.0) <= 0:
         raise Refused("Failed to initialize samplers: penalty_repeat must be finite and greater than 0")
@@ -131,19 +163,27 @@ def apply_template(body: bytes) -> str:
     messages = read_object(body).get("messages")
     if not isinstance(messages, list):
         raise Refused("'messages' is required")
+    return template(messages)
+
+
+def template(messages: Sequence[JsonValue]) -> str:
+    """Return the messages in ChatML with the beginning of an answer, or refuse them."""
     return "".join(_turn(message) for message in messages) + "<|im_start|>assistant\n"
 
 
-def read_inputs(body: bytes) -> list[str]:
-    """Return the texts to embed, or refuse."""
+def read_inputs(body: bytes) -> tuple[list[str], Mapping[str, JsonValue]]:
+    """Return the texts to embed and the request's own fields, or refuse."""
     given = read_object(body)
     inputs = given.get("input", given.get("content"))
     if inputs is None:
         raise Refused('"input" or "content" must be provided')
-    texts = [inputs] if isinstance(inputs, str) else inputs
-    if not texts:
+    if given.get("encoding_format") not in {None, "float", "base64"}:
+        raise Refused("The format to return the embeddings in. Can be either float or base64")
+    if not isinstance(inputs, str | list):
+        raise Refused(_PROMPT_FORMS)
+    if not inputs:
         raise Refused('"input" must not be empty')
-    return [str(text) for text in texts] if isinstance(texts, list) else []
+    return texts_of(inputs), given
 
 
 def read_rerank(body: bytes) -> tuple[str, list[str]]:
@@ -195,10 +235,12 @@ def _number(given: Mapping[str, JsonValue], name: str, default: float) -> float:
 
 def _turn(message: JsonValue) -> str:
     content = message.get("content") if isinstance(message, dict) else None
-    role = message.get("role") if isinstance(message, dict) else None
-    if content is None:
+    if content is None or not isinstance(message, dict):
         raise Refused("All non-assistant messages must contain 'content'")
-    return f"<|im_start|>{role}\n{content}<|im_end|>\n"
+    if "role" not in message:
+        shown = msgspec.json.encode(message).decode()
+        raise Refused(f"Failed to parse messages: Missing 'role' in message: {shown}", 500, "server_error")
+    return f"<|im_start|>{message['role']}\n{text_of(content)}<|im_end|>\n"
 
 
 def _column(message: str) -> int:
