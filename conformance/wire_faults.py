@@ -25,6 +25,7 @@ ANY = "any"
 DEADLINE_S = 1.0
 """The deadline of the request whose engine goes on past it."""
 
+_OK = 200  # says nothing of a failure
 _WORDS_SHOWN = 40  # characters of an engine's message that have to be found again: shorter than any cut
 _SPOKEN: tuple[Step, ...] = (Accept(), Text("One"), Pause(STEP_S), Text(" two"), Pause(STEP_S))
 _STEADY: tuple[Step, ...] = tuple(step for _ in range(64) for step in (Text(" on"), Pause(STEP_S)))
@@ -36,6 +37,7 @@ TRANSPORT: Mapping[str, Sequence[Step]] = {
     "reset-in-stream": (*_SPOKEN, Reset()),
     "cut-in-stream": (*_SPOKEN, Cut(clean=False)),
     "clean-end": (*_SPOKEN, Cut(clean=True)),
+    "end-without-token": (Cut(clean=True),),
     "silent-before-answer": (Stall(),),
     "silent-before-token": (Accept(), Stall()),
     "only-comments": (Accept(), *_COMMENTS),
@@ -64,7 +66,7 @@ def fault_of(row: EngineError) -> Fault:
         kind=row.kind,
         retriable=row.retriable,
         blames_request=row.blames_request,
-        status=row.status if is_answer else None,
+        status=row.status if is_answer and row.status != _OK else None,
         mentions=tuple(_words(row.body)),
         is_down=row.fault == "refused",
         deadline_ms=round(DEADLINE_S * 1000) if row.fault == "past-deadline" else None,
