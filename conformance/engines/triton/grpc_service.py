@@ -107,7 +107,7 @@ class GrpcService:
         if repository.is_exiting:
             raise Refused("Server exiting", Code.UNAVAILABLE)
         header = repository.settings.restricted_header
-        if header is not None and header.lower() not in call.metadata:
+        if header is not None and f"triton-grpc-protocol-{header.lower()}" not in call.metadata:
             raise Refused(f"This protocol is restricted, expecting header '{header}'", Code.RESTRICTED)
         return repository.find(str(asked["model_name"]), str(asked["model_version"]))
 

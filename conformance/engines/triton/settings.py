@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .models import GENERATORS, embedder, identity, ranker
@@ -23,6 +23,8 @@ class TritonSettings:
     `notices_s` after that time at the latest. `max_input` is the most tokens a prompt may have. A prompt longer than
     `max_body` bytes is refused. `restricted_header` is the header without which inference is refused. With
     `flags_last` the last response of a stream is marked as the last; else an empty one follows for those who ask.
+    A model that is not `is_decoupled` gives one response to each request and takes `infer`. With `can_stop` the classic
+    pipeline stops a request on a second one with its id and `stop`.
     """
 
     dialect: str = "classic"
@@ -40,10 +42,12 @@ class TritonSettings:
     restricted_header: str | None = None
     flags_last: bool = False
     can_stop: bool = True
+    is_decoupled: bool = True
     further: tuple[Model, ...] = field(default=(), repr=False)
 
     @property
     def models(self) -> tuple[Model, ...]:
         """The repository; the first is the model that generates text."""
         generators = GENERATORS[self.dialect](self.model, self.can_stop)
-        return (*generators, identity(), embedder(), ranker(), *self.further)
+        first = replace(generators[0], is_decoupled=self.is_decoupled)
+        return (first, *generators[1:], identity(), embedder(), ranker(), *self.further)
