@@ -28,6 +28,7 @@ from adapter_api import (
 from http_util.engine import correlation, json_as, until
 from http_util.live import LiveStreams
 from http_util.openai_api.chunks import ChunkReading
+from http_util.openai_api.models import shown
 from http_util.openai_api.responses import ResponseReading
 from http_util.pieces import Embeddings, embedding_body, events_of
 
@@ -121,7 +122,7 @@ class OpenAIAdapter:
                 "/embeddings", body, json_as(Embeddings), phase=phase, headers=correlation(request)
             )
         started = Started(
-            engine_version=self._server.settings.engine_version or model,
+            engine_version=self._server.settings.engine_version or (model and shown(model)),
             model_digest=self._server.settings.model_digest,
             sampler_profile_version=request.sampler_profile_version,
             tokens_in=answer.usage.prompt_tokens,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast, final
 from adapter_api import AdapterError, Metrics, Started
 from http_util.engine import drawn_seed
 from http_util.openai_api import bodies
+from http_util.openai_api.models import shown
 from http_util.rate_limits import remaining
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ class Generation:
 
     def begin(self, told: Beginning) -> Sequence[TokenEvent]:
         """Return the first events: what the answer began with, and what its headers say of limits."""
-        settings = self._server.settings
+        settings, model = self._server.settings, told.model or self._model
         started = Started(
-            engine_version=settings.engine_version or told.fingerprint or told.model or self._model,
+            engine_version=settings.engine_version or told.fingerprint or (model and shown(model)),
             model_digest=settings.model_digest,
             sampler_profile_version=self.request.sampler_profile_version,
             seed=self.seed,

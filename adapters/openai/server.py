@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, final
 
 from adapter_api import AdapterError, Capabilities, WorkerError, WorkerHealth, Workload
 from http_util.engine import RETRY, ill_health, json_as
-from http_util.openai_api.models import Models
+from http_util.openai_api.models import Models, shown
 from http_util.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Server:
     async def version(self) -> str:
         """Return what stands for a version: the settings' word, else the model's name; raise `WorkerError`."""
         facts = await self.memory.learn()
-        version = self.settings.engine_version or facts.model
-        if version is None:
+        version = self.settings.engine_version or (facts.model and shown(facts.model))
+        if not version:
             raise AdapterError("models: the server lists no model")
         return version
 
@@ -79,7 +79,7 @@ class Server:
         return Capabilities(
             engine="openai",
             engine_version=version,
-            model=facts.model or "unknown",
+            model=shown(facts.model or "unknown"),
             model_digest=self.settings.model_digest,
             ctx_max=ctx_max,
             max_tokens_out=ctx_max,

@@ -16,7 +16,7 @@ import msgspec
 
 from adapter_api import AdapterError, Capabilities, WorkerError, WorkerHealth, WorkerProps, Workload
 from http_util.engine import ill_health, json_as
-from http_util.openai_api.models import Models
+from http_util.openai_api.models import Models, shown
 from http_util.prometheus import count, samples
 from http_util.remembered import Remembered
 
@@ -105,7 +105,7 @@ class Server:
         return Capabilities(
             engine="vllm",
             engine_version=facts.version,
-            model=facts.model or "unknown",
+            model=shown(facts.model or "unknown"),
             model_digest=self.settings.model_digest,
             ctx_max=ctx_max,
             max_tokens_out=ctx_max,

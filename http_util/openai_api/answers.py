@@ -103,4 +103,4 @@ def _details(usage: Usage | ResponseUsage) -> dict[str, int]:
     cached = None if usage.prompt_tokens_details is None else usage.prompt_tokens_details.cached_tokens
     told = usage.completion_tokens_details
     counts = {"prompt_tokens_cached": cached, "reasoning_tokens": None if told is None else told.reasoning_tokens}
-    return {name: count for name, count in counts.items() if count is not None}
+    return {name: count for name, count in counts.items() if count}

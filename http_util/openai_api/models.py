@@ -5,6 +5,8 @@ Implements: OC-ADAPT-OAI-6002.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 
@@ -29,3 +31,9 @@ class Models(msgspec.Struct, frozen=True):
         if name is not None:
             return next((model for model in self.data if model.id == name), None)
         return next((model for model in self.data if model.parent is None), None)
+
+
+def shown(name: str) -> str:
+    """Return a model's name for people: a path without its folders, which are nobody's business, else as it is."""
+    is_path = re.match(r"[/\\~]|[A-Za-z]:[/\\]", name) is not None
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] if is_path else name

@@ -7,7 +7,6 @@ import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 import trio
 
@@ -28,15 +27,13 @@ from adapter_api import (
 )
 from tests.adapters.rig import Outcome, read, request
 from tests.support.real_llamacpp import RealServer, start_server
+from tests.support.real_slots import ask, wait_busy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 pytestmark = pytest.mark.real
 
-FREED_WITHIN_S = 3.0
-"""The server looks for lost clients about once a second, between two batches."""
-ASK_EVERY_S = 0.05
 LONG = "word " * 1500
 ENDLESS = {"max_tokens": 1900, "sampling": Sampling(temperature=1.5)}
 
@@ -53,22 +50,6 @@ async def open_adapter(server: RealServer, **settings: object) -> AsyncIterator[
     context = AdapterContext(pool_id=PoolId("p"), replica_id=ReplicaId("r"), random=lambda: 0.25)
     async with load_factory("llamacpp").open({"url": server.url, **settings}, context) as adapter:
         yield adapter
-
-
-async def ask(server: RealServer, method: str, path: str, body: object = None) -> httpx.Response:
-    """Ask the engine behind the adapter's back."""
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
-        return await client.request(method, path, json=body)
-
-
-async def wait_busy(server: RealServer, count: int) -> None:
-    """Ask the engine until it has so many busy slots; there is no way to be told."""
-    with trio.fail_after(FREED_WITHIN_S):
-        for _ in itertools.count():
-            slots = (await ask(server, "GET", "/slots")).json()
-            if sum(slot["is_processing"] for slot in slots) == count:
-                return
-            await trio.sleep(ASK_EVERY_S)
 
 
 @pytest.mark.req("OC-ADAPT-5010", "ADAPT-3003")

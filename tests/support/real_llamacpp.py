@@ -42,8 +42,8 @@ class RealServer:
 
 @contextmanager
 def start_server(**params: object) -> Iterator[RealServer]:
-    """Start a server with these parameters of `xllamacpp.CommonParams`; leaving ends it."""
-    port = _free_port()
+    """Start a server with these parameters of `xllamacpp.CommonParams`, on a free port by default; leaving ends it."""
+    port = params.get("port") or free_port()
     settings = json.dumps({**DEFAULTS, **OPEN, **params, "port": port})
     command = [sys.executable, str(Path(__file__)), settings]
     with subprocess.Popen(
@@ -55,7 +55,8 @@ def start_server(**params: object) -> Iterator[RealServer]:
             process.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
