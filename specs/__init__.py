@@ -4,18 +4,23 @@ The documents say what must hold, the code says how; tests and the conformance k
 syntax of the documents is described in `README.md` beside them.
 """
 
-from ._errors import SpecError
+from ._drift import Drift, DriftKind, drift
+from ._errors import Fault, SpecError
 from ._load import load, load_from
+from ._lock import EMPTY, LOCK, Lock, Locked, LockError, Tombstone, lock_text, locked, read_lock
 from ._model import FrameOrderTable, Level, Requirement, Specification
 from ._rows import (
+    Agreement,
     Bound,
     EngineError,
     Environment,
     ErrorCode,
     ErrorPhase,
+    Exclusion,
     LogContract,
     Metric,
     MetricType,
+    Profile,
     RedactionRow,
     Route,
     Sample,
@@ -24,16 +29,27 @@ from ._rows import (
 )
 
 __all__ = [
+    "EMPTY",
+    "LOCK",
+    "Agreement",
     "Bound",
+    "Drift",
+    "DriftKind",
     "EngineError",
     "Environment",
     "ErrorCode",
     "ErrorPhase",
+    "Exclusion",
+    "Fault",
     "FrameOrderTable",
     "Level",
+    "Lock",
+    "LockError",
+    "Locked",
     "LogContract",
     "Metric",
     "MetricType",
+    "Profile",
     "RedactionRow",
     "Requirement",
     "Route",
@@ -41,7 +57,12 @@ __all__ = [
     "SpecError",
     "Specification",
     "StatusRow",
+    "Tombstone",
     "WorkerErrorRow",
+    "drift",
     "load",
     "load_from",
+    "lock_text",
+    "locked",
+    "read_lock",
 ]

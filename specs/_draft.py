@@ -34,3 +34,7 @@ class Draft:
     headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     log: rows.LogContract = field(default_factory=lambda: rows.LogContract(fields=(), events=()))
     environment: tuple[rows.Environment, ...] = ()
+    profiles: tuple[rows.Profile, ...] = ()
+    unproved_advice: int = 0
+    exclusions: tuple[rows.Exclusion, ...] = ()
+    agreements: tuple[rows.Agreement, ...] = ()

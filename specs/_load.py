@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from jsonschema import Draft202012Validator
 
 from ._draft import Draft
-from ._errors import SpecError
+from ._errors import Fault, SpecError
 from ._markdown import read_document
 from ._model import Specification
 from ._tables import KINDS
@@ -43,7 +43,7 @@ def load_from(path: Path) -> Specification:
 def _load(folder: Traversable, prefix: str) -> Specification:
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".md") and entry.name != _GUIDE)
     if not names:
-        raise SpecError(prefix, 1, "the folder has no document")
+        raise SpecError(prefix, 1, "the folder has no document", Fault.EMPTY)
     requirements: dict[str, Requirement] = {}
     draft = Draft()
     for name in names:
@@ -59,7 +59,8 @@ def _load(folder: Traversable, prefix: str) -> Specification:
 
 def _add(requirements: dict[str, Requirement], new: Requirement) -> None:
     if old := requirements.get(new.id):
-        raise SpecError(new.document, new.line, f"{new.id} is defined already, at {old.document}:{old.line}")
+        message = f"{new.id} is defined already, at {old.document}:{old.line}"
+        raise SpecError(new.document, new.line, message, Fault.ID_TWICE)
     requirements[new.id] = new
 
 
@@ -69,20 +70,22 @@ def _aliases(requirements: dict[str, Requirement]) -> dict[str, str]:
         for alias in requirement.aliases:
             if taken := requirements.get(alias) or requirements.get(aliases.get(alias, "")):
                 message = f"the older id {alias} names {taken.id} already, at {taken.document}:{taken.line}"
-                raise SpecError(requirement.document, requirement.line, message)
+                raise SpecError(requirement.document, requirement.line, message, Fault.ID_TWICE)
             aliases[alias] = requirement.id
     return aliases
 
 
 def _read_block(draft: Draft, block: Block) -> None:
     if block.kind not in KINDS:
-        raise block.error(f"unknown kind of table {block.kind}; the kinds are {', '.join(KINDS)}")
+        message = f"unknown kind of table {block.kind}; the kinds are {', '.join(KINDS)}"
+        raise block.error(message, fault=Fault.UNKNOWN_TABLE)
     attributes, read = KINDS[block.kind]
     if set(block.attributes) != set(attributes):
-        raise block.error(f"a {block.kind} block has the attributes: {', '.join(attributes) or 'none'}")
+        message = f"a {block.kind} block has the attributes: {', '.join(attributes) or 'none'}"
+        raise block.error(message, fault=Fault.UNKNOWN_TABLE)
     key = (block.kind, *(block.attributes[name] for name in attributes))
     if block.kind != "example" and (old := draft.blocks.setdefault(key, block)) is not block:
-        raise block.error(f"{' '.join(key)} is there already, at {old.file}:{old.line}")
+        raise block.error(f"{' '.join(key)} is there already, at {old.file}:{old.line}", fault=Fault.TWICE)
     read(draft, block)
 
 
@@ -91,14 +94,14 @@ def _check(draft: Draft, ids: set[str]) -> None:
         block = draft.blocks["frame-order", boundary]
         described = {event for place, event in draft.schemas if place == boundary}
         if event := min(order.events ^ described, default=None):
-            raise block.error(
-                f"the event {event} has {'no schema' if event in order.events else 'no place in the order'}"
-            )
+            message = f"the event {event} has {'no schema' if event in order.events else 'no place in the order'}"
+            raise block.error(message, fault=Fault.ORDER)
     for block, value in draft.examples:
         _check_example(draft, block, value)
     for kind, row in draft.worker_errors.items():
         for code in {row.code, row.code_if_blamed or row.code} - set(draft.errors):
-            raise draft.blocks["worker-errors",].error(f"{kind} becomes {code}, which is no error code")
+            message = f"{kind} becomes {code}, which is no error code"
+            raise draft.blocks["worker-errors",].error(message, fault=Fault.DANGLING)
     for engine, rows in draft.engine_errors.items():
         _check_kinds(draft, draft.blocks["engine-errors", engine], "error", [row.kind for row in rows])
     if draft.status_rules:
@@ -111,22 +114,24 @@ def _check(draft: Draft, ids: set[str]) -> None:
 def _check_example(draft: Draft, block: Block, value: object) -> None:
     schema = draft.schemas.get((block.attributes["boundary"], block.attributes["event"]))
     if schema is None:
-        raise block.error("an example of something that has no schema")
+        raise block.error("an example of something that has no schema", fault=Fault.EXAMPLE)
     if error := next(iter(Draft202012Validator(dict(schema)).iter_errors(value)), None):
-        raise block.error(f"the example breaks its schema: {error.message}")
+        raise block.error(f"the example breaks its schema: {error.message}", fault=Fault.EXAMPLE)
 
 
 def _check_kinds(draft: Draft, block: Block, table: str, kinds: list[str]) -> None:
     for index, kind in enumerate(kinds):
         if kind not in draft.worker_errors:
-            raise block.error(f"{kind} is no kind of worker error", row_line(block, table, index, "kind"))
+            line = row_line(block, table, index, "kind")
+            raise block.error(f"{kind} is no kind of worker error", line, Fault.DANGLING)
 
 
 def _check_bounds(draft: Draft, block: Block, ids: set[str]) -> None:
     for name, bound in draft.bounds.items():
         if f'"{name}"' in block.text and bound.requirement not in ids:
             offset = next(n for n, line in enumerate(block.text.splitlines(), 1) if f'"{bound.requirement}"' in line)
-            raise block.error(f"{name} serves {bound.requirement}, which is no requirement", offset)
+            message = f"{name} serves {bound.requirement}, which is no requirement"
+            raise block.error(message, offset, Fault.DANGLING)
 
 
 def _specification(draft: Draft, requirements: dict[str, Requirement], aliases: dict[str, str]) -> Specification:
@@ -144,6 +149,11 @@ def _specification(draft: Draft, requirements: dict[str, Requirement], aliases: 
         bounds=draft.bounds,
         log=draft.log,
         environment=draft.environment,
+        profiles=draft.profiles,
+        unproved_advice=draft.unproved_advice,
+        exclusions=draft.exclusions,
+        agreements=draft.agreements,
+        _blocks=draft.blocks,
         _orders=draft.orders,
         _schemas=draft.schemas,
         _engine_errors=draft.engine_errors,

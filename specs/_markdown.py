@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 
-from ._errors import SpecError
+from ._errors import Fault, SpecError
 from ._model import Level, Requirement
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Block:
     attributes: Mapping[str, str]
     text: str
 
-    def error(self, message: str, offset: int = 0) -> SpecError:
+    def error(self, message: str, offset: int = 0, fault: Fault = Fault.TABLE) -> SpecError:
         """Return the error at the fence, or at the `offset`-th line of the text (from 1)."""
-        return SpecError(self.file, self.line + offset, message)
+        return SpecError(self.file, self.line + offset, message, fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,50 +57,55 @@ def read_document(file: str, text: str) -> Document:
     """Read a document; raise `SpecError` where it is malformed. `file` is the name for messages."""
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     if not any(token.type == "heading_open" and token.tag == "h1" for token in tokens):
-        raise SpecError(file, 1, "the document has no title (a line `# Title`)")
+        raise SpecError(file, 1, "the document has no title (a line `# Title`)", Fault.EMPTY)
     requirements = tuple(_requirements(file, tokens))
     if not requirements:
-        raise SpecError(file, 1, "the document has no requirement (an item `- [ID r1] statement`)")
+        raise SpecError(file, 1, "the document has no requirement (an item `- [ID r1] statement`)", Fault.EMPTY)
     return Document(requirements, tuple(_blocks(file, tokens)))
 
 
 def _requirements(file: str, tokens: list[Token]) -> Iterator[Requirement]:
-    for before, token in zip([None, None, *tokens], tokens, strict=False):
+    section = ""
+    for parent, before, token in zip([None, None, *tokens], [None, *tokens], tokens, strict=False):
         if token.type != "inline":
             continue
         line = _line(token)
-        if before is not None and before.type == "list_item_open" and token.content.startswith("["):
-            yield _requirement(file, line, token)
+        if parent is not None and parent.type == "list_item_open" and token.content.startswith("["):
+            yield _requirement(file, line, section, token)
         elif found := _KEYWORD.search(_prose(token)):
-            raise SpecError(
-                file, line, f"{found[0]} outside a requirement; write it in lower case or as an item with an id"
-            )
+            message = f"{found[0]} outside a requirement; write it in lower case or as an item with an id"
+            raise SpecError(file, line, message, Fault.HIDDEN)
+        elif before is not None and before.type == "heading_open":
+            section = token.content
 
 
-def _requirement(file: str, line: int, token: Token) -> Requirement:
+def _requirement(file: str, line: int, section: str, token: Token) -> Requirement:
     head = _HEAD.match(token.content)
     if head is None:
-        raise SpecError(
-            file, line, "an item in brackets is a requirement and begins with `[ID r1]` or `[ID r1, OLDER-ID]`"
-        )
-    prose = _prose(token)
-    if foreign := _FOREIGN.search(prose):
-        raise SpecError(
-            file, line, f"{head[1]} says {foreign[0]}; the keywords are MUST, SHOULD, MAY and their negations"
-        )
-    keywords = _KEYWORD.findall(prose)
-    if len(keywords) != 1:
-        found = " and ".join(keywords) or "none"
-        raise SpecError(file, line, f"{head[1]} needs exactly one keyword (MUST, MUST NOT, SHOULD, MAY); found {found}")
+        message = "an item in brackets is a requirement and begins with `[ID r1]` or `[ID r1, OLDER-ID]`"
+        raise SpecError(file, line, message, Fault.HEAD)
     return Requirement(
         id=head[1],
         revision=int(head[2]),
-        level=Level(keywords[0]),
+        level=_level(file, line, head[1], _prose(token)),
         statement=_statement(token)[head.end() :],
         document=file,
         line=line,
+        section=section,
         aliases=tuple(head[3].split(", ")[1:]),
     )
+
+
+def _level(file: str, line: int, id: str, prose: str) -> Level:
+    if foreign := _FOREIGN.search(prose):
+        message = f"{id} says {foreign[0]}; the keywords are MUST, SHOULD, MAY and their negations"
+        raise SpecError(file, line, message, Fault.FOREIGN)
+    keywords = _KEYWORD.findall(prose)
+    if len(keywords) != 1:
+        found = " and ".join(keywords) or "none"
+        message = f"{id} needs exactly one keyword (MUST, MUST NOT, SHOULD, MAY); found {found}"
+        raise SpecError(file, line, message, Fault.KEYWORD)
+    return Level(keywords[0])
 
 
 def _blocks(file: str, tokens: list[Token]) -> Iterator[Block]:
@@ -111,7 +116,12 @@ def _blocks(file: str, tokens: list[Token]) -> Iterator[Block]:
         parsed = [_ATTRIBUTE.fullmatch(word) for word in attributes.split()]
         named = {found[1]: found[2] for found in parsed if found is not None}
         if None in parsed or "spec" not in named:
-            raise SpecError(file, _line(token), f"the info string of a table is `{language} spec=KIND key=value ...`")
+            raise SpecError(
+                file,
+                _line(token),
+                f"the info string of a table is `{language} spec=KIND key=value ...`",
+                Fault.UNKNOWN_TABLE,
+            )
         yield Block(file, _line(token), language, named.pop("spec"), named, token.content)
 
 

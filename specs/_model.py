@@ -7,14 +7,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ._toml import find_line
+
 if TYPE_CHECKING:
+    from ._markdown import Block
     from ._rows import (
+        Agreement,
         Bound,
         EngineError,
         Environment,
         ErrorCode,
+        Exclusion,
         LogContract,
         Metric,
+        Profile,
         RedactionRow,
         Route,
         StatusRow,
@@ -36,7 +42,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """One requirement and where it stands; `aliases` are the ids that older documents gave it."""
+    """One requirement and where it stands: `section` is the heading above it, `aliases` its ids in older documents."""
 
     id: str
     revision: int
@@ -44,6 +50,7 @@ class Requirement:
     statement: str
     document: str
     line: int
+    section: str = ""
     aliases: tuple[str, ...] = ()
 
 
@@ -83,11 +90,16 @@ class Specification:
     bounds: Mapping[str, Bound]
     log: LogContract
     environment: tuple[Environment, ...]
+    profiles: tuple[Profile, ...]
+    unproved_advice: int
+    exclusions: tuple[Exclusion, ...]
+    agreements: tuple[Agreement, ...]
     _orders: Mapping[str, FrameOrderTable] = field(repr=False)
     _schemas: Mapping[tuple[str, str], Schema] = field(repr=False)
     _engine_errors: Mapping[str, tuple[EngineError, ...]] = field(repr=False)
     _headers: Mapping[str, tuple[str, ...]] = field(repr=False)
     _aliases: Mapping[str, str] = field(repr=False)
+    _blocks: Mapping[tuple[str, ...], Block] = field(repr=False)
 
     def requirement(self, id: str) -> Requirement:
         """Return a requirement by its id or an older one; KeyError if there is none."""
@@ -113,3 +125,23 @@ class Specification:
     def headers(self, situation: str) -> tuple[str, ...]:
         """Return the response headers that are required in `situation`: "every", "stream", "429"."""
         return self._headers[situation]
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Older id -> id."""
+        return self._aliases
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that have a table of failures, "any" apart."""
+        return tuple(engine for engine in self._engine_errors if engine != "any")
+
+    def profile_of(self, requirement: Requirement) -> Profile | None:
+        """Return the profile that has the requirement's document; None if none has."""
+        name = requirement.document.rpartition("/")[2]
+        return next((profile for profile in self.profiles if name in profile.documents), None)
+
+    def place(self, *table: str, word: str = "") -> tuple[str, int]:
+        """Return file and line of a table, named by its kind and attributes, or of `word` in it; KeyError if none."""
+        block = self._blocks[table]
+        return block.file, block.line + (find_line(block.text, word) if word else 0)

@@ -152,6 +152,31 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     does: Name
 
 
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Documents whose binding requirements are proved in one way: by a `check` of the kit, or by a named `test`."""
+
+    name: Name
+    documents: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
+    proof: Literal["check", "test"]
+
+
+class Exclusion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A proof that is not asked for: `of` what, for the requirement or check `id`, why, and until when (a date)."""
+
+    id: Name
+    of: Literal["check", "test", "mutant", "execution"]
+    reason: str = ""
+    until: Annotated[str, msgspec.Meta(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = ""
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sets of words that are the same: `documents` are tables and enumerations, `code` is where the code has them."""
+
+    what: Name
+    documents: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
+    code: tuple[Name, ...] = ()
+
+
 class LogContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The fields that log records may have and the moments that are narrated."""
 

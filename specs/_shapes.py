@@ -7,7 +7,19 @@ from typing import Annotated
 
 import msgspec
 
-from ._rows import Bound, EngineError, ErrorCode, Metric, Name, Route, StatusRow, WorkerErrorRow
+from ._rows import (
+    Agreement,
+    Bound,
+    EngineError,
+    ErrorCode,
+    Exclusion,
+    Metric,
+    Name,
+    Profile,
+    Route,
+    StatusRow,
+    WorkerErrorRow,
+)
 from ._rows import Environment as Variable
 
 
@@ -90,3 +102,22 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The environment variables."""
 
     variable: tuple[Variable, ...]
+
+
+class Profiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How requirements are proved, and how many of those that do not bind may go without a proof."""
+
+    profile: tuple[Profile, ...]
+    unproved_advice: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Exclusions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Proofs that are not asked for."""
+
+    exclusion: tuple[Exclusion, ...]
+
+
+class Agreements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sets of words that are the same in several places."""
+
+    agreement: tuple[Agreement, ...]

@@ -15,9 +15,10 @@ from jsonschema.exceptions import SchemaError
 
 from . import _rows as rows
 from . import _shapes as shapes
+from ._errors import Fault
 from ._model import FrameOrderTable
 from ._samples import expand
-from ._toml import read_toml, row_line
+from ._toml import find_line, read_toml, row_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,12 +36,14 @@ def _order(draft: Draft, block: Block) -> None:
     for state, moves in table.transitions.items():
         for event, to in moves.items():
             if not isinstance(to, str) or to not in states:
-                raise block.error(f"`{event}` leads from {state} to {to}, which is no state", _find(block, str(to)))
+                message = f"`{event}` leads from {state} to {to}, which is no state"
+                raise block.error(message, find_line(block.text, str(to)), Fault.ORDER)
             transitions[state, event] = to
     if table.initial not in states:
-        raise block.error(f"the initial state {table.initial} is no state", _find(block, "initial"))
+        message = f"the initial state {table.initial} is no state"
+        raise block.error(message, find_line(block.text, "initial"), Fault.ORDER)
     if live := [state for state in table.final if table.transitions.get(state)]:
-        raise block.error(f"{live[0]} is final and has transitions", _find(block, "final"))
+        raise block.error(f"{live[0]} is final and has transitions", find_line(block.text, "final"), Fault.ORDER)
     draft.orders[boundary] = FrameOrderTable(
         boundary=boundary, initial=table.initial, final=frozenset(table.final), transitions=transitions
     )
@@ -49,15 +52,14 @@ def _order(draft: Draft, block: Block) -> None:
 def _schema(draft: Draft, block: Block) -> None:
     schema = _json(block)
     if not isinstance(schema, dict) or schema.get("$schema") != DIALECT:
-        raise block.error(f'a schema is an object with "$schema": "{DIALECT}"')
+        raise block.error(f'a schema is an object with "$schema": "{DIALECT}"', fault=Fault.SCHEMA)
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path))
         last = next((step for step in reversed(error.absolute_path) if isinstance(step, str)), "")
-        raise block.error(
-            f"not a JSON Schema (2020-12) at {where}: {error.message}", _find(block, f'"{last}"')
-        ) from None
+        message = f"not a JSON Schema (2020-12) at {where}: {error.message}"
+        raise block.error(message, find_line(block.text, f'"{last}"'), Fault.SCHEMA) from None
     draft.schemas[block.attributes["boundary"], block.attributes["event"]] = schema
 
 
@@ -116,7 +118,7 @@ def _metrics(draft: Draft, block: Block) -> None:
             raise block.error("buckets are in rising order", row_line(block, "metric", index, "buckets"))
         if unbudgeted := set(metric.labels) - set(table.budgets):
             line = row_line(block, "metric", index, "labels")
-            raise block.error(f"{metric.name}: no budget for the label {min(unbudgeted)}", line)
+            raise block.error(f"{metric.name}: no budget for the label {min(unbudgeted)}", line, Fault.DANGLING)
     draft.metrics = {metric.name: metric for metric in table.metric}
     draft.label_budgets = table.budgets
 
@@ -146,7 +148,7 @@ def _routes(draft: Draft, block: Block) -> None:
 def _bounds(draft: Draft, block: Block) -> None:
     for index, bound in enumerate(read_toml(block, shapes.Bounds).bound):
         if bound.name in draft.bounds:
-            raise block.error(f"{bound.name} is there twice", row_line(block, "bound", index, "name"))
+            raise block.error(f"{bound.name} is there twice", row_line(block, "bound", index, "name"), Fault.TWICE)
         draft.bounds[bound.name] = bound
 
 
@@ -162,6 +164,24 @@ def _environment(draft: Draft, block: Block) -> None:
     found = read_toml(block, shapes.Environment).variable
     require_unique(block, "variable", [row.name for row in found])
     draft.environment = found
+
+
+def _profiles(draft: Draft, block: Block) -> None:
+    table = read_toml(block, shapes.Profiles)
+    require_unique(block, "profile", [row.name for row in table.profile])
+    draft.profiles, draft.unproved_advice = table.profile, table.unproved_advice
+
+
+def _exclusions(draft: Draft, block: Block) -> None:
+    found = read_toml(block, shapes.Exclusions).exclusion
+    require_unique(block, "exclusion", [f"{row.id} of {row.of}" for row in found])
+    draft.exclusions = found
+
+
+def _agreements(draft: Draft, block: Block) -> None:
+    found = read_toml(block, shapes.Agreements).agreement
+    require_unique(block, "agreement", [row.what for row in found])
+    draft.agreements = found
 
 
 def _example(draft: Draft, block: Block) -> None:
@@ -183,6 +203,9 @@ KINDS: dict[str, tuple[tuple[str, ...], Callable[[Draft, Block], None]]] = {
     "headers": (("on",), _headers),
     "log": ((), _log),
     "environment": ((), _environment),
+    "profiles": ((), _profiles),
+    "exclusions": ((), _exclusions),
+    "agreements": ((), _agreements),
 }
 """Kind of block -> (its attributes, its reader)."""
 
@@ -192,11 +215,5 @@ def require_unique(block: Block, table: str, keys: Iterable[str]) -> None:
     seen: set[str] = set()
     for index, key in enumerate(keys):
         if key in seen:
-            raise block.error(f"{key} is there twice", row_line(block, table, index))
+            raise block.error(f"{key} is there twice", row_line(block, table, index), Fault.TWICE)
         seen.add(key)
-
-
-def _find(block: Block, text: str) -> int:
-    """The line inside the block that has `text`, or the fence."""
-    lines = enumerate(block.text.splitlines(), 1)
-    return next((number for number, line in lines if re.search(rf"(?<!\w){re.escape(text)}(?!\w)", line)), 0)

@@ -42,6 +42,12 @@ def row_line(block: Block, table: str, index: int, key: str = "") -> int:
     return _key_line(lines, headers[index], key) if index < len(headers) else _key_line(lines, 0, key or table)
 
 
+def find_line(text: str, word: str) -> int:
+    """Return the line of `text`, from 1, that has the word; 0 if none has."""
+    lines = enumerate(text.splitlines(), 1)
+    return next((number for number, line in lines if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", line)), 0)
+
+
 def _key_line(lines: list[str], start: int, key: str) -> int:
     for number, line in enumerate(lines[start:], start + 1):
         if key and re.match(rf"\s*(?:\[+[\w.]*)?\b{re.escape(key)}\b\s*[\]=]", line):
