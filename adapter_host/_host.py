@@ -141,6 +141,14 @@ class AdapterHost:
         sealed = await self._streams.cancel(pool_id, task_id)
         return stop is not None if sealed is None else sealed
 
+    async def abort(self, pool_id: PoolId, task_id: TaskId) -> None:
+        """Do the same for a stream that is being left anyway, if its engine has a cancel call of its own.
+
+        Leaving closes the connection; an engine of the mode `ABORT` is to be told as well.
+        """
+        if self._streams.has_abort(pool_id, task_id):
+            await self.cancel(pool_id, task_id)
+
     async def health(self, pool_id: PoolId, replica_id: ReplicaId | None = None) -> WorkerHealth:
         """Ask the adapter for its engine's health; whatever goes wrong is a report, not an error."""
         find = partial(self._binding, pool_id, replica_id)

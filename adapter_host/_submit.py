@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from adapter_api import PoolUnavailable
+from adapter_api import CancelMode, PoolUnavailable
 
 from ._notes import Action, note
 from ._quotes import discreet
@@ -69,6 +69,11 @@ class Streams:
             raise outcome from error
         finally:
             teller.close()
+
+    def has_abort(self, pool_id: PoolId, task_id: TaskId) -> bool:
+        """Whether a stream is open under this id whose engine has a cancel call of its own."""
+        found = self._open.get((pool_id, task_id))
+        return found is not None and found[1].adapter.cancel_support.mode is CancelMode.ABORT
 
     async def cancel(self, pool_id: PoolId, task_id: TaskId) -> bool | None:
         """Seal the stream, then ask its adapter, for a bounded time; None if no stream is open under this id."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from adapter_api import JsonValue, WorkerError
+from adapter_host import ReplicaExhausted
 
 
 class Code(StrEnum):
@@ -124,6 +125,8 @@ def envelope_of(error: WorkerError, engine: str, pool_id: str) -> ErrorEnvelope:
     """Return what a client is told of a failed engine call."""
     kind = error.kind if error.kind in WORKER_CODES else "Internal"
     code = Code.INVALID_PARAMS if error.blames_request else WORKER_CODES[kind]
+    if isinstance(error, ReplicaExhausted):
+        code = Code.REPLICA_EXHAUSTED
     return ErrorEnvelope(
         code=code,
         message=INTERNAL_MESSAGE if kind == "Internal" else error.message,

@@ -19,7 +19,7 @@ import trio
 import trio.abc
 
 from adapter_api import AdapterContext, CorrelationId, PoolId, ReplicaId, load_factory
-from adapter_host import AdapterHost
+from adapter_host import AdapterHost, bound
 from http_util.redaction import Redactor
 from orchestratord.config import egress_policy
 from orchestratord.runtime.dispatcher import Dispatcher
@@ -118,13 +118,15 @@ async def open_service(
     With `dial`, adapters reach their engines through it instead of over TCP.
     """
     redactor = Redactor(values=config.secret_values())
-    telemetry = Telemetry(open_log(config.log, redactor.mapping, log_stream), Metrics(), log_prompts=config.log.prompts)
+    log = open_log(config.log, redactor.mapping, log_stream)
+    telemetry = Telemetry(log, Metrics(), redactor.text, log_prompts=config.log.prompts)
     host = AdapterHost(
         observe=telemetry.host_note,
         redact=redactor.text,
         new_correlation_id=lambda: CorrelationId(str(uuid.uuid4())),
+        policies={PoolId(pool.id): pool.policy for pool in config.pools},
     )
-    pools = {PoolId(pool.id): Pool(pool) for pool in config.pools}
+    pools = {PoolId(pool.id): Pool(pool, partial(host.breaker, PoolId(pool.id))) for pool in config.pools}
     async with AsyncExitStack() as adapters:
         await _bind_all(config, host, adapters, factories, redactor, dial)
         async with trio.open_nursery() as nursery:  # inside the adapters, which may have nurseries of their own
@@ -173,8 +175,8 @@ async def _bind_all(
                 redact=redactor.text,
                 permits=egress_policy(config.egress.allow, replica.settings),
             )
-            adapter = await stack.enter_async_context(_opened(factory.open(replica.settings, context), context))
-            host.bind(context.pool_id, context.replica_id, pool.engine, adapter)
+            opened = _opened(factory.open(replica.settings, context), context)
+            await stack.enter_async_context(bound(host, context.pool_id, context.replica_id, pool.engine, opened))
 
 
 @asynccontextmanager

@@ -9,9 +9,12 @@ Implements: ORCH-3900, OC-CORE-1010, OC-CORE-1012, OC-CORE-1013, OC-CTRL-2013, O
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from adapter_api import PoolId, Workload
 from orchestratord.errors import Code
+
+_HEALTH_HINT = "see /v1/pools/{id}/health"
 
 
 class PlacementMode(StrEnum):
@@ -46,6 +49,8 @@ class PoolView:
     ctx_max: int | None
     max_tokens_out: int | None
     predicted_start_ms: int
+    shut_for_ms: int | None = None
+    """How long every replica is left alone after failures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,7 @@ class NoPlace:
     message: str
     hint: str
     pool_id: PoolId | None = None
+    retry_after_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +139,18 @@ def _choose(
 
 def _filters(wanted: Wanted, pools: Sequence[PoolView], pin: PoolId | None) -> list[_Filter]:
     """Return the filters in their order: who could ever serve this, then who can serve it now."""
+    return [
+        *_which(wanted, pools, pin),
+        *_whether_it_fits(wanted, pools, pin),
+        *_whether_it_can_now(wanted, pools, pin),
+    ]
+
+
+def _which(wanted: Wanted, pools: Sequence[PoolView], pin: PoolId | None) -> list[_Filter]:
+    """Engine and model, which the caller names, and the pools that it does not want."""
     lost = Code.INVALID_PARAMS if pin is not None else Code.POOL_UNAVAILABLE
     avoided = frozenset(wanted.placement.avoid_pools) if pin is None else frozenset()
-    widest = max((pool.ctx_max or 0 for pool in pools if pool.engine == wanted.engine), default=0)
+    model = f"model_ref: no {wanted.engine} pool answers to {wanted.model_ref!r}"
     return [
         _Filter(
             "engine",
@@ -145,43 +160,59 @@ def _filters(wanted: Wanted, pools: Sequence[PoolView], pin: PoolId | None) -> l
         _Filter(
             "model",
             lambda pool: wanted.model_ref in pool.model_refs,
-            NoPlace(
-                lost, f"model_ref: no {wanted.engine} pool answers to {wanted.model_ref!r}", _known_models(pools), pin
-            ),
+            NoPlace(lost, model, _known_models(pools), pin),
         ),
         _Filter(
             "avoid",
             lambda pool: pool.pool_id not in avoided,
             NoPlace(Code.POOL_UNAVAILABLE, "placement.avoid_pools leaves no pool", "avoid fewer pools"),
         ),
+    ]
+
+
+def _whether_it_fits(wanted: Wanted, pools: Sequence[PoolView], pin: PoolId | None) -> list[_Filter]:
+    """Workload, context and length, which no waiting changes."""
+    widest = max((pool.ctx_max or 0 for pool in pools if pool.engine == wanted.engine), default=0)
+    bad = partial(NoPlace, Code.INVALID_PARAMS, pool_id=pin)
+    return [
         _Filter(
             "workload",
             lambda pool: wanted.workload in pool.workloads,
-            NoPlace(
-                Code.INVALID_PARAMS, f"workload: no such pool serves {wanted.workload!r}", "see /v1/capabilities", pin
-            ),
+            bad(f"workload: no such pool serves {wanted.workload!r}", "see /v1/capabilities"),
         ),
         _Filter(
             "ctx",
             lambda pool: pool.ctx_max is None or wanted.ctx <= pool.ctx_max,
-            NoPlace(
-                Code.INVALID_PARAMS, f"ctx: {wanted.ctx} is over the {widest} tokens of the pool", "lower ctx", pin
-            ),
+            bad(f"ctx: {wanted.ctx} is over the {widest} tokens of the pool", "lower ctx"),
         ),
         _Filter(
             "max_tokens",
             lambda pool: pool.max_tokens_out is None or wanted.max_tokens <= pool.max_tokens_out,
-            NoPlace(Code.INVALID_PARAMS, f"max_tokens: {wanted.max_tokens} is over the pool's limit", "lower it", pin),
+            bad(f"max_tokens: {wanted.max_tokens} is over the pool's limit", "lower it"),
         ),
+    ]
+
+
+def _whether_it_can_now(wanted: Wanted, pools: Sequence[PoolView], pin: PoolId | None) -> list[_Filter]:
+    """Drain, breakers and readiness, which waiting may change."""
+    meant = [pool for pool in pools if pool.engine == wanted.engine and wanted.model_ref in pool.model_refs]
+    shut = [pool.shut_for_ms for pool in meant if pool.shut_for_ms is not None and pin in {None, pool.pool_id}]
+    left_alone = "every replica that could serve is left alone after failures"
+    return [
         _Filter(
             "draining",
             lambda pool: not pool.draining,
             NoPlace(Code.POOL_UNREADY, "the pool drains and takes no new work", "try again later", pin),
         ),
         _Filter(
+            "breaker",
+            lambda pool: pool.shut_for_ms is None,
+            NoPlace(Code.POOL_UNAVAILABLE, left_alone, _HEALTH_HINT, pin, min(shut, default=None)),
+        ),
+        _Filter(
             "ready",
             lambda pool: pool.ready,
-            NoPlace(Code.POOL_UNREADY, "the pool is not ready", "see /v1/pools/{id}/health", pin),
+            NoPlace(Code.POOL_UNREADY, "the pool is not ready", _HEALTH_HINT, pin),
         ),
     ]
 

@@ -97,6 +97,7 @@ class Dispatcher:
             return
         give_up_at = trio.current_time() + self._stream.cancel_ack_timeout_ms / 1000
         with trio.move_on_at(give_up_at):
+            await self._runner.abort(task)
             await task.closed.wait()
         await task.log.wait_written(max(0.0, give_up_at - trio.current_time()))
 
@@ -188,7 +189,7 @@ class Dispatcher:
                         hint=decision.hint,
                         engine=order.engine,
                         pool_id=decision.pool_id,
-                        retry_after_ms=1000 if decision.code is Code.POOL_UNREADY else None,
+                        retry_after_ms=1000 if decision.code is Code.POOL_UNREADY else decision.retry_after_ms,
                     )
                 )
 
@@ -211,7 +212,7 @@ class Dispatcher:
 
     async def _execute(self, task: Task, pool: Pool) -> None:
         try:
-            await self._runner.execute(task, pool)
+            await self._runner.execute(task, pool, self._nursery)
         finally:
             self._history.conclude(task)
             if self.draining and not self._history.live:

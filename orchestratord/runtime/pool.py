@@ -4,79 +4,60 @@ Nothing here waits. Every change that could let a task start calls `pump`, which
 task itself sleeps on its own `granted` event. So there is no dispatcher loop to wake, and no moment between a free slot
 and its use.
 
-Implements: OC-CORE-1001, OC-CORE-1010, OC-CTRL-2050.
+Implements: OC-CORE-1001, OC-CORE-1010, OC-CTRL-2050, ORCH-3602.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
 import trio
 
-from adapter_api import Capabilities, PoolId, ReplicaId, WorkerHealth, WorkerProps, Workload
+from adapter_api import Capabilities, PoolId, ReplicaId, Workload
 from orchestratord.core.estimate import ServiceTime, predicted_start_ms
+from orchestratord.core.hysteresis import Hysteresis
+from orchestratord.core.pinning import Identity, identity_of, pin
 from orchestratord.core.placement import PoolView
 from orchestratord.core.queue import FullPolicy, PoolQueue, Queued, QueueFull
+from orchestratord.errors import Code, ErrorEnvelope
 
+from .replica import Replica
 from .task import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Set
 
     from adapter_api import JsonValue, TaskId
+    from adapter_host import Breaker
     from orchestratord.config import PoolConfig
     from orchestratord.core.queue import Priority
 
     from .task import Task
 
-UNKNOWN_HEALTH = WorkerHealth(live=False, ready=False, detail="not probed yet")
-
-
-@dataclass(eq=False, slots=True)
-class Replica:
-    """One engine behind a pool, as the last probe saw it, and the tasks that hold its slots (task -> held since)."""
-
-    replica_id: ReplicaId
-    slots_override: int | None = None
-    health: WorkerHealth = UNKNOWN_HEALTH
-    props: WorkerProps = field(default_factory=WorkerProps)
-    capabilities: Capabilities | None = None
-    busy: dict[Task, float] = field(default_factory=dict)
-    suspect: trio.Event = field(default_factory=trio.Event)
-
-    @property
-    def slots(self) -> int:
-        """How many tasks may run here at once: as configured, else as the engine says, else one."""
-        told = self.capabilities.concurrency if self.capabilities is not None else None
-        return self.slots_override or told or self.props.slots_total or 1
-
-    @property
-    def free(self) -> int:
-        """How many tasks could start here now."""
-        return max(0, self.slots - len(self.busy)) if self.health.ready else 0
-
-    def doubt(self) -> None:
-        """Ask for a probe at once: a stream has just failed here."""
-        self.suspect.set()
-
 
 @final
 class Pool:
-    """The queue and the slots of one pool."""
+    """The queue and the slots of one pool; `breaker_of` gives each replica's breaker."""
 
-    def __init__(self, config: PoolConfig) -> None:
+    def __init__(self, config: PoolConfig, breaker_of: Callable[[ReplicaId], Breaker]) -> None:
         self.config = config
         self.pool_id = PoolId(config.id)
         self.queue = PoolQueue(config.queue.capacity, FullPolicy(config.queue.policy))
         self.replicas = {
-            ReplicaId(replica.id): Replica(ReplicaId(replica.id), slots_override=config.concurrency)
-            for replica in config.replicas
+            replica_id: Replica(
+                replica_id,
+                breaker_of(replica_id),
+                Hysteresis(config.health.failures, config.health.successes),
+                slots_override=config.concurrency,
+            )
+            for replica_id in (ReplicaId(replica.id) for replica in config.replicas)
         }
         self.service_time = ServiceTime()
         self.draining = False
         self.last_error: str | None = None
+        self._pinned = Identity()
         self._waiting: dict[TaskId, Task] = {}
+        self._moving: dict[Task, frozenset[ReplicaId]] = {}
         self._changed = trio.Event()
 
     def __repr__(self) -> str:
@@ -84,13 +65,19 @@ class Pool:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a task can be taken: at least one replica is ready and the pool does not drain."""
-        return not self.draining and any(replica.health.ready for replica in self.replicas.values())
+        """Whether a task can be taken: at least one replica takes tasks and the pool does not drain."""
+        return not self.draining and any(replica.takes for replica in self.replicas.values())
 
     @property
     def is_live(self) -> bool:
         """Whether any engine answers."""
         return any(replica.health.live for replica in self.replicas.values())
+
+    @property
+    def shut_for_ms(self) -> int | None:
+        """How long every replica that could serve is left alone after failures; None if one is not, or none could."""
+        waits = [replica.breaker.wait_s for replica in self.replicas.values() if replica.serves]
+        return max(1, round(1000 * min(waits))) if waits and all(waits) else None
 
     @property
     def active_leases(self) -> int:
@@ -99,8 +86,8 @@ class Pool:
 
     @property
     def slots(self) -> int:
-        """How many slots the ready replicas have."""
-        return sum(replica.slots for replica in self.replicas.values() if replica.health.ready)
+        """How many slots the replicas in rotation have."""
+        return sum(replica.slots for replica in self.replicas.values() if replica.serves)
 
     @property
     def free(self) -> int:
@@ -153,6 +140,7 @@ class Pool:
             workloads=self.workloads,
             ready=self.is_ready,
             draining=self.draining,
+            shut_for_ms=self.shut_for_ms,
             ctx_max=self.ctx_max,
             max_tokens_out=self.max_tokens_out,
             predicted_start_ms=self.predict(self.queue.ahead_of(priority)),
@@ -190,31 +178,120 @@ class Pool:
         return (0, 0) if position is None else (position, self.predict(position))
 
     def pump(self) -> None:
-        """Grant free slots to waiting tasks, the replica with most free slots first."""
-        while (replica := max(self.replicas.values(), key=lambda each: each.free)).free:
-            task_id = self.queue.take()
-            if task_id is None:
-                break
-            task = self._waiting.pop(task_id)
-            task.lease = Lease(replica.replica_id, trio.current_time())
-            replica.busy[task] = task.lease.since
-            task.granted.set()
+        """Grant free slots, the replica with most of them first: to tasks on the move, then to those that wait."""
+        for task, tried in list(self._moving.items()):
+            self._help_on(task, tried)
+        self._turn_away()
+        while (replica := _freest(self.replicas.values())) and (task_id := self.queue.take()):
+            self._grant(self._waiting.pop(task_id), replica)
         self._changed.set()
         self._changed = trio.Event()
+
+    def may_move(self, tried: Set[ReplicaId]) -> bool:
+        """Whether a replica that is not among `tried` could take a task, now or soon."""
+        return any(replica.takes for replica in self._others(tried))
+
+    def move(self, task: Task, tried: Set[ReplicaId]) -> Replica:
+        """Take the task's slot from it and give it one on a replica that was not tried, as soon as there is one.
+
+        Returns the replica it leaves, on which the slot stays busy until `release`. `task.granted` is set again when
+        the task has its new slot, or when there is no replica left for it: then it has no lease.
+        """
+        assert task.lease is not None
+        left = self.replicas[task.lease.replica_id]
+        task.lease.trial.dropped()
+        task.lease = None
+        task.granted = trio.Event()
+        self._moving[task] = frozenset(tried)
+        self.pump()
+        return left
+
+    def release(self, task: Task, replica: Replica) -> None:
+        """Free the slot of a replica that the task has left."""
+        replica.busy.pop(task, None)
+        self.pump()
 
     def leave(self, task: Task) -> None:
         """Give up the task's seat or slot, whichever it has, and let the next one start."""
         self.queue.remove(task.task_id)
         self._waiting.pop(task.task_id, None)
+        self._moving.pop(task, None)
         if task.lease is not None:
+            task.lease.trial.dropped()
             replica = self.replicas[task.lease.replica_id]
             if replica.busy.pop(task, None) is not None:
                 self.service_time.observe(trio.current_time() - task.lease.since)
         self.pump()
 
+    def settle(self) -> list[Replica]:
+        """Find the replicas that differ from the rest of the pool; return those that did not before."""
+        healthy = {replica: identity_of(replica.capabilities) for replica in self._healthy()}
+        self._pinned = pin(self._pinned, list(healthy.values()))
+        odd = []
+        for replica in self.replicas.values():
+            misfit = healthy.get(replica, Identity()).differences(self._pinned)
+            if misfit and misfit != replica.misfit:
+                self.last_error = f"replica {replica.replica_id} is kept out: {misfit}"
+                odd.append(replica)
+            replica.misfit = misfit
+        return odd
+
     async def wait_change(self) -> None:
         """Wait until the queue or the slots change."""
         await self._changed.wait()
 
+    def _help_on(self, task: Task, tried: frozenset[ReplicaId]) -> None:
+        others = [replica for replica in self._others(tried) if replica.takes]
+        replica = _freest(others)
+        if replica is None and others:
+            return
+        del self._moving[task]
+        if replica is None:
+            task.granted.set()
+        else:
+            self._grant(task, replica)
+
+    def _grant(self, task: Task, replica: Replica) -> None:
+        trial = replica.breaker.begin()
+        assert trial is not None  # a replica with room was chosen
+        task.lease = Lease(replica.replica_id, trio.current_time(), trial)
+        replica.busy[task] = task.lease.since
+        task.granted.set()
+
+    def _turn_away(self) -> None:
+        """End what waits if every replica is left alone: nobody can say that one of them will ever work again."""
+        if self.shut_for_ms is None:
+            return
+        envelope = self.shut(self.shut_for_ms)
+        while task_id := self.queue.take():
+            self._waiting.pop(task_id).fail(envelope)
+
+    def shut(self, wait_ms: int) -> ErrorEnvelope:
+        """Return what a task is told while every replica is left alone."""
+        return ErrorEnvelope(
+            code=Code.POOL_UNAVAILABLE,
+            message=f"every replica of pool {self.pool_id} is left alone after failures",
+            engine=self.config.engine,
+            pool_id=self.pool_id,
+            retry_after_ms=wait_ms,
+            hint=f"try again in {wait_ms} ms",
+        )
+
+    def _others(self, tried: Set[ReplicaId]) -> Iterator[Replica]:
+        return (replica for replica in self.replicas.values() if replica.replica_id not in tried)
+
+    def _healthy(self) -> Iterator[Replica]:
+        return (replica for replica in self.replicas.values() if replica.health.ready)
+
     def _capabilities(self) -> Iterator[Capabilities]:
-        return (replica.capabilities for replica in self.replicas.values() if replica.capabilities is not None)
+        return (
+            replica.capabilities
+            for replica in self.replicas.values()
+            if replica.capabilities is not None and not replica.misfit
+        )
+
+
+def _freest(replicas: Iterable[Replica]) -> Replica | None:
+    """Return the replica with most free slots, the first of several; None if there is no free slot."""
+    best = max(replicas, key=lambda replica: replica.free, default=None)
+    return best if best is not None and best.free else None

@@ -2,25 +2,28 @@
 
 A run is one Trio task in the dispatcher's nursery, inside the task's own cancel scope. It waits for its slot, opens the
 host's stream, writes each event into the frame log, and gives the slot back when the engine is known to have let go.
+Whether a failed try is followed by another is the host's decision; the slot then moves with the task.
 Whatever ends it (the engine, the client, the deadline, the shutdown), exactly one terminal frame is written and exactly
 one slot or seat is given back.
 
-Implements: SSE-1003, OC-CTRL-2012, OC-CTRL-2027, OC-CTRL-2028, OC-CORE-1020, OC-CORE-1022.
+Implements: SSE-1003, OC-CTRL-2012, OC-CTRL-2027, OC-CTRL-2028, OC-CORE-1020, OC-CORE-1022, ORCH-3602.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, final
 
 import trio
 
-from adapter_api import End, Metrics, Token, WorkerError
+from adapter_api import End, Metrics, Started, Token, WorkerError
 from orchestratord.core.task import CancelReason, TaskState
 from orchestratord.errors import INTERNAL_MESSAGE, Code, ErrorEnvelope, envelope_of
 
 from .framelog import LogFull
+from .seat import TaskSeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
     from orchestratord.config import StreamConfig
     from orchestratord.telemetry import Telemetry
 
-    from .pool import Pool, Replica
+    from .pool import Pool
+    from .replica import Replica
     from .task import Task
 
 RELEASE_LOOKS_S = (0.05, 0.1, 0.2, 0.4, 0.5)
@@ -47,26 +51,33 @@ class Runner:
         self._narration_s = stream.narration_period_ms / 1000 if stream.narration else 0.0
         self._telemetry = telemetry
 
-    async def execute(self, task: Task, pool: Pool) -> None:
-        """Run the task to its end. Cancelled (a shutdown) ends the task as canceled and frees all it held."""
+    async def execute(self, task: Task, pool: Pool, releases: trio.Nursery) -> None:
+        """Run the task to its end. Cancelled (a shutdown) ends the task as canceled and frees all it held.
+
+        Slots that it has left on the way are freed in `releases`, each when its engine has let go.
+        """
         try:
-            await self._run(task, pool)
+            await self._run(task, pool, releases)
             task.closed.set()
-            if task.begun and task.state is not TaskState.ENDED:
-                await self._wait_released(task, pool)
+            if task.begun and task.lease is not None and task.state is not TaskState.ENDED:
+                await self._wait_released(pool, pool.replicas[task.lease.replica_id])
         finally:
             task.cancel(CancelReason.SHUTDOWN)
             task.closed.set()
             pool.leave(task)
             self._telemetry.task_over(task, pool)
 
-    async def _run(self, task: Task, pool: Pool) -> None:
+    async def abort(self, task: Task) -> None:
+        """Make the engine's own cancel call for a task, where its adapter has one. Bounded by the host."""
+        await self._host.abort(task.pool_id, task.task_id)
+
+    async def _run(self, task: Task, pool: Pool, releases: trio.Nursery) -> None:
         try:
             with task.scope:
                 await self._wait_turn(task, pool)
                 if task.begin():
                     self._telemetry.task_started(task, pool)
-                    await self._answer(task, pool)
+                    await self._answer(task, pool, releases)
         except Exception as error:  # noqa: BLE001 - one bad run must end as one failed task, not as a dead service
             task.fail(ErrorEnvelope(code=Code.INTERNAL, message=INTERNAL_MESSAGE))
             self._telemetry.unexpected(task.order, error)
@@ -92,13 +103,12 @@ class Runner:
                 self._offer_metrics(task, {"queue_position": place[0], "predicted_start_ms": place[1]})
                 await trio.sleep(self._stream.metrics_period_ms / 1000)
 
-    async def _answer(self, task: Task, pool: Pool) -> None:
+    async def _answer(self, task: Task, pool: Pool, releases: trio.Nursery) -> None:
         left_ms = round(1000 * (task.deadline_at - trio.current_time()))
         request = replace(task.order.request, deadline_ms=max(1, left_ms))
-        replica = None if task.lease is None else task.lease.replica_id
+        seat = TaskSeat(task, pool, lambda left: releases.start_soon(self._release, task, pool, left))
         try:
-            async with self._host.submit(pool.pool_id, request, replica_id=replica) as events:
-                await self._relay(task, pool, events)
+            await self._host.answer(pool.pool_id, request, seat, partial(self._relay, task, pool))
         except WorkerError as error:
             self._failed(task, pool, error)
         except LogFull as error:
@@ -112,7 +122,7 @@ class Runner:
             if self._narration_s:
                 self._narrate_now_and_then(task)
             if type(event) is not Token:
-                self._publish(task, event)
+                self._publish(task, pool, event)
                 continue
             if task.first_token_at is None:
                 self._first_token(task, pool)
@@ -124,12 +134,14 @@ class Runner:
         task.first_token_at = trio.current_time()
         self._telemetry.first_token(task, pool)
 
-    def _publish(self, task: Task, event: TokenEvent) -> None:
+    def _publish(self, task: Task, pool: Pool, event: TokenEvent) -> None:
         if type(event) is End:
             task.finish(event)
         elif type(event) is Metrics:
             self._offer_metrics(task, event.data)
-        else:
+        elif type(event) is Started:
+            if task.lease is not None:
+                pool.replicas[task.lease.replica_id].hear(event.engine_version)
             if news := task.learn(event.data):
                 task.publish("metrics", news)
             self._narrate(task, "start", f"{task.order.engine} starts to answer")
@@ -145,11 +157,14 @@ class Runner:
             self._telemetry.dropped_frame("narration")
 
     def _offer_metrics(self, task: Task, data: Mapping[str, JsonValue]) -> None:
-        """Write a `metrics` frame, unless readers are behind: it is the first thing to go."""
-        if task.log.lag > task.log.ahead // 2:
-            self._telemetry.dropped_frame("metrics")
-        else:
-            task.publish("metrics", data)
+        """Write a `metrics` frame, unless readers are behind or the log is full: it is the first thing to go."""
+        try:
+            if task.log.lag <= task.log.ahead // 2:
+                task.publish("metrics", data)
+                return
+        except LogFull:
+            pass
+        self._telemetry.dropped_frame("metrics")
 
     def _failed(self, task: Task, pool: Pool, error: WorkerError) -> None:
         envelope = envelope_of(error, pool.config.engine, pool.pool_id)
@@ -159,6 +174,7 @@ class Runner:
         if error.kind == "Internal":
             self._telemetry.unexpected(task.order, error)
         task.fail(envelope)
+        pool.pump()  # the failure may have opened the last breaker, and then nobody waits any longer
 
     def _out_of_time(self, task: Task, pool: Pool) -> None:
         if trio.current_time() < task.deadline_at:  # then it was the resume window that closed
@@ -169,14 +185,19 @@ class Runner:
         engine = pool.config.engine
         task.fail(ErrorEnvelope(code=Code.DEADLINE_UNMET, message=message, engine=engine, pool_id=pool.pool_id))
 
-    async def _wait_released(self, task: Task, pool: Pool) -> None:
-        """Hold the slot until the engine reports one free for it, at most the pool's grace.
+    async def _release(self, task: Task, pool: Pool, replica: Replica) -> None:
+        """Free the slot of a replica that the task has left for another."""
+        try:
+            await self._wait_released(pool, replica)
+        finally:
+            pool.release(task, replica)
+
+    async def _wait_released(self, pool: Pool, replica: Replica) -> None:
+        """Hold a slot until the engine reports one free for it, at most the pool's grace.
 
         Engines notice a closed connection late (llama.cpp looks about once a second, and between prompt batches), and
         none tells: looking again at growing intervals is all there is.
         """
-        assert task.lease is not None
-        replica = pool.replicas[task.lease.replica_id]
         with trio.move_on_after(pool.config.slot_release_grace_ms / 1000):
             for pause_s in chain(RELEASE_LOOKS_S, repeat(RELEASE_LOOKS_S[-1])):
                 if await self._is_released(pool, replica):

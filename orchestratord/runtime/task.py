@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from adapter_api import JsonValue, PoolId, ReplicaId, TaskId, TaskRequest
+    from adapter_host import Trial
     from orchestratord.core.placement import Placement
     from orchestratord.core.queue import Priority
     from orchestratord.errors import ErrorEnvelope
@@ -45,10 +46,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A slot of one replica, held since `since` on the run's clock."""
+    """A slot of one replica, held since `since` on the run's clock, with the leave of the replica's breaker."""
 
     replica_id: ReplicaId
     since: float
+    trial: Trial
 
 
 @final
@@ -111,6 +113,11 @@ class Task:
         replica = {} if self.lease is None else {"replica_id": self.lease.replica_id}
         place = {"queue_position": queue_position, "predicted_start_ms": predicted_start_ms}
         self._append("started", {**place, **self.facts, **replica})
+
+    def tell_move(self) -> None:
+        """Tell readers that have `started` already which replica works for them now."""
+        if self.has_started_frame and self.lease is not None:
+            self.publish("metrics", {"replica_id": self.lease.replica_id})
 
     def learn(self, facts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         """Take in what the engine says as it starts; return what is news to readers that have `started` already."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from adapter_host import ACTOR, Note
+from adapter_host import ACTOR, Action, BreakerState, Note, discreet
 from orchestratord.core.placement import Decision, NoPlace
 from orchestratord.core.queue import Priority
 from orchestratord.core.task import TaskState
@@ -20,13 +20,14 @@ from orchestratord.core.task import TaskState
 from .metrics import OVERFLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from structlog.typing import FilteringBoundLogger
 
     from adapter_api import End, JsonValue
     from orchestratord.errors import ErrorEnvelope
-    from orchestratord.runtime.pool import Pool, Replica
+    from orchestratord.runtime.pool import Pool
+    from orchestratord.runtime.replica import Replica
     from orchestratord.runtime.task import Order, Task
 
     from .metrics import Metrics
@@ -39,10 +40,13 @@ UNKNOWN = "unknown"
 
 @final
 class Telemetry:
-    """Log and metrics of one service."""
+    """Log and metrics of one service; `redact` masks every secret in a text."""
 
-    def __init__(self, log: FilteringBoundLogger, metrics: Metrics, *, log_prompts: bool = False) -> None:
+    def __init__(
+        self, log: FilteringBoundLogger, metrics: Metrics, redact: Callable[[str], str], *, log_prompts: bool = False
+    ) -> None:
         self.log = log
+        self._redact = redact
         self.metrics = metrics
         self._log_prompts = log_prompts
 
@@ -53,6 +57,8 @@ class Telemetry:
             self.metrics.reserve("pool_id", pool.pool_id)
             for replica_id in pool.replicas:
                 self.metrics.reserve("replica_id", replica_id)
+        for state in BreakerState:
+            self.metrics.reserve("state", state)
 
     def placed(self, order: Order, decision: Decision | NoPlace) -> None:
         """A task was placed, or found no place."""
@@ -122,8 +128,9 @@ class Telemetry:
             self._tell("end", "has streamed an answer in full", task.order, fields)
 
     def unexpected(self, order: Order, error: Exception) -> None:
-        """Something broke that nobody provided for; only the log gets the details."""
-        fields = {"error_kind": "INTERNAL", "detail": _text_of(error)}
+        """Something broke that nobody provided for; only the log gets the details, and not what the caller wrote."""
+        detail = discreet(self._redact, order.request)(_text_of(error))
+        fields = {"error_kind": "INTERNAL", "detail": detail}
         self._tell("internal", f"meets an unexpected {type(error).__name__}", order, fields, level="error")
 
     def backpressure(self, pool: Pool) -> None:
@@ -150,10 +157,33 @@ class Telemetry:
             replica_id=replica.replica_id,
         )
 
+    def replica_refused(self, pool: Pool, replica: Replica) -> None:
+        """A replica differs from the rest of its pool."""
+        self.log.warning(
+            "replica",
+            human="keeps a replica out that differs from the rest of its pool",
+            actor=ACTOR_SERVICE,
+            action="keep out",
+            target=pool.pool_id,
+            engine=pool.config.engine,
+            pool_id=pool.pool_id,
+            replica_id=replica.replica_id,
+            detail=replica.misfit,
+        )
+
     def host_note(self, note: Note) -> None:
-        """Log what the adapter host tells."""
+        """Log what the adapter host tells, and count its further tries and the changes of its breakers."""
         told = {"human": note.human, "actor": ACTOR, "action": note.action.value, "target": note.target, **note.fields}
-        self.log.debug(note.action.value, **told)
+        match note.action:
+            case Action.RETRY:
+                self.metrics.count("adapter_retries_total", _texts(note, "engine", "pool_id"))
+                self.log.info("retry", **told)
+            case Action.BREAKER:
+                labels = _texts(note, "pool_id", "replica_id", "state")
+                self.metrics.count("adapter_breaker_transitions_total", labels)
+                self.log.warning("breaker", **told)
+            case _:
+                self.log.debug(note.action.value, **told)
 
     def exposition(self, pools: Iterable[Pool]) -> bytes:
         """Return the metrics, with the gauges of the pools as they are now and of nothing else."""
@@ -205,6 +235,10 @@ class Telemetry:
         }
         present = {name: value for name, value in known.items() if value is not None}
         {"info": self.log.info, "warning": self.log.warning, "error": self.log.error}[level](event, **present)
+
+
+def _texts(note: Note, *names: str) -> dict[str, str]:
+    return {name: str(note.fields[name]) for name in names}
 
 
 def _text_of(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """The routes that tell of the service: capabilities, pool health, metrics, probes.
 
-Implements: OC-CTRL-2001, OC-CTRL-2004, OC-CTRL-2051, OC-CTRL-2060, ORCH-3095, ORCH-3096.
+Implements: OC-CTRL-2001, OC-CTRL-2001a, OC-CTRL-2004, OC-CTRL-2051, OC-CTRL-2060, ORCH-3095, ORCH-3096.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from .replies import json_response
 
 if TYPE_CHECKING:
     from adapter_api import JsonValue
-    from orchestratord.runtime.pool import Pool, Replica
+    from orchestratord.runtime.pool import Pool
+    from orchestratord.runtime.replica import Replica
 
     from .services import Services
 
@@ -101,6 +102,9 @@ def _replica(replica: Replica) -> dict[str, JsonValue]:
         "live": replica.health.live,
         "ready": replica.health.ready,
         "detail": replica.health.detail,
+        "takes_tasks": replica.takes,
+        "breaker": replica.breaker.state.value,
+        "why": replica.why,
         "slots_total": replica.props.slots_total,
         "slots_free": replica.props.slots_free,
         "leases": len(replica.busy),

@@ -10,6 +10,7 @@ import json
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -185,11 +186,16 @@ async def open_rig(
     config = rig_config(len(adapters), **tables)
     redactor = Redactor(values=secrets)
     out = io.StringIO()
-    telemetry = Telemetry(open_log(config.log, redactor.mapping, out), Metrics(), log_prompts=config.log.prompts)
+    log = open_log(config.log, redactor.mapping, out)
+    telemetry = Telemetry(log, Metrics(), redactor.text, log_prompts=config.log.prompts)
     host = AdapterHost(
-        observe=telemetry.host_note, redact=redactor.text, new_correlation_id=lambda: CorrelationId("made-up")
+        observe=telemetry.host_note,
+        redact=redactor.text,
+        new_correlation_id=lambda: CorrelationId("made-up"),
+        policies={POOL: config.pools[0].policy},
+        random01=lambda: 1.0,
     )
-    pools = {POOL: Pool(config.pools[0])}
+    pools = {POOL: Pool(config.pools[0], partial(host.breaker, POOL))}
     for n, adapter in enumerate(adapters):
         host.bind(POOL, ReplicaId(f"r{n}"), "scripted", adapter)
     prober = Prober(host, telemetry)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter_api import Capabilities, ReplicaId, WorkerHealth, WorkerProps, Workload
+from adapter_host import Breaker, BreakerPolicy
 from orchestratord.core.queue import Priority, Queued, QueueFull
 from orchestratord.runtime.framelog import FrameLog
 from orchestratord.runtime.pool import Pool
@@ -29,11 +30,17 @@ STEPS = ["offer", "batch", "leave", "leave twice", "flip"]
 
 
 def new_pool(replicas: int = 1, slots: int = 1, **tables: Mapping[str, object]) -> Pool:
-    pool = Pool(rig_config(replicas, **tables).pools[0])
+    config = rig_config(replicas, **tables).pools[0]
+    breakers = {ReplicaId(replica.id): new_breaker(config.policy.breaker) for replica in config.replicas}
+    pool = Pool(config, breakers.__getitem__)
     for replica in pool.replicas.values():
         replica.health = READY
         replica.props = WorkerProps(slots_total=slots, slots_free=slots)
     return pool
+
+
+def new_breaker(policy: BreakerPolicy) -> Breaker:
+    return Breaker(policy, clock=trio.current_time, random=lambda: 1.0)
 
 
 def new_task(priority: Priority = Priority.INTERACTIVE) -> Task:
