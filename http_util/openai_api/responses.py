@@ -55,7 +55,7 @@ class _Event(msgspec.Struct):
 
 class _Flat(msgspec.Struct):
     message: str | None = None
-    code: str | None = None
+    code: str | int | None = None
 
 
 _parse = msgspec.json.Decoder(_Event).decode
@@ -141,7 +141,7 @@ def _error(told: _Event | _Response) -> bytes | None:
 
 
 def _failed(error: bytes) -> bytes:
-    """Return an error of this API in the shape that `status.py` reads; `error` is an object, a string or null."""
-    given = _flat(error) if error.startswith(b"{") else _Flat(message=error.decode("utf-8", "replace"))
+    """Return an error of this API in the shape that `status.py` reads; `error` is any JSON but nothing."""
+    given = _flat(error) if error.startswith(b"{") else _Flat(message=error.decode("utf-8", "replace").strip('"'))
     told = {"type": FAILED, "code": given.code, "message": given.message}
     return msgspec.json.encode({"error": told})
