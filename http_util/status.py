@@ -77,6 +77,8 @@ class ErrorRule:
         return 0 if self.types else 1 if self.words else 2
 
 
+_TRACEBACK = "Traceback (most recent call last):"
+
 COMMON_RULES: tuple[ErrorRule, ...] = (
     ErrorRule(error=PoolUnavailable, statuses=frozenset({429, 503, 529})),
     ErrorRule(error=DeadlineUnmet, statuses=frozenset({408, 504}), retriable=True),
@@ -135,8 +137,22 @@ def _fits(rule: ErrorRule, reply: EngineReply, complaint: Complaint | None) -> b
     )
 
 
+def _essence(message: str) -> str:
+    """Return the exception's own line of a Python traceback with what stands before it; other texts as they are.
+
+    Frames hold paths of the engine's machine and push the one line that matters out of what a message keeps. An
+    embedded interpreter puts them last, after `At:`.
+    """
+    before, is_traceback, traceback = message.partition(_TRACEBACK)
+    if is_traceback:
+        lines = [line for line in traceback.splitlines() if line.strip() and not line[:1].isspace()]
+        return f"{before} {lines[-1] if lines else ''}".strip()
+    return message.partition("\n\nAt:\n")[0]
+
+
 def _words(reply: EngineReply, complaint: Complaint | None, redact: Callable[[str], str]) -> str:
     text = redact(complaint.message if complaint is not None else reply.body.decode("utf-8", "replace"))
+    text = text if complaint is None else _essence(text)
     text = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_WORDS_CHARS]).split())
     if not text:
         return "empty body" if complaint is None else "no reason given"

@@ -187,6 +187,24 @@ def test_a_body_that_is_no_json_still_gives_a_readable_message(body: bytes, word
     assert meaning(reply(500, body)).message == f"completion: HTTP 500: {words}"
 
 
+@pytest.mark.req("HTU-1006")
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            'in model: Traceback (most recent call last):\n  File "/m.py", line 3\n    g()\nValueError: too long\n',
+            "in model: ValueError: too long",
+        ),
+        ("Traceback (most recent call last):\n  File x\n", "no reason given"),
+        ("message: TypeError: no way\n\nAt:\n  /opt/model.py(12): execute\n", "message: TypeError: no way"),
+        ("first line\nsecond line", "first line second line"),
+    ],
+)
+def test_a_traceback_is_reduced_to_its_exception(message: str, words: str) -> None:
+    found = meaning(reply(500, {"error": message}))
+    assert found.message == f"completion: HTTP 500: {words}"
+
+
 @pytest.mark.req("HTU-1004")
 def test_a_secret_at_the_cut_is_redacted_before_the_message_is_shortened() -> None:
     secret = "s3cr3t-value"
