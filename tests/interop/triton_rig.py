@@ -40,7 +40,8 @@ async def grpc_to(
         try:
             yield double, client
         finally:
-            await in_thread(client.close)
+            with trio.move_on_after(PATIENCE_S, shield=True):
+                await in_thread(client.close)
 
 
 @asynccontextmanager

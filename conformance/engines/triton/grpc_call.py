@@ -26,6 +26,18 @@ def framed(message: bytes) -> bytes:
     return b"\x00" + len(message).to_bytes(4, "big") + message
 
 
+def inflated(data: bytes, encoding: str, most_bytes: int) -> bytes:
+    """Return what was compressed with `gzip` or `deflate`; refuse what was not, or is longer than the bound."""
+    inflater = zlib.decompressobj(_WINDOWS[encoding])
+    try:
+        whole = inflater.decompress(data, most_bytes)
+    except zlib.error as wrong:
+        raise Refused(f"Failed to decompress: {wrong}", Code.INTERNAL) from wrong
+    if not inflater.eof:
+        raise Refused("Failed to decompress: incomplete, or larger than max", Code.INTERNAL)
+    return whole
+
+
 @final
 class MessageReader:
     """Frames to messages, however their bytes arrive."""
@@ -57,10 +69,7 @@ class MessageReader:
     def _inflated(self, message: bytes) -> bytes:
         if self._encoding not in _WINDOWS:
             raise Refused(f"Compression algorithm '{self._encoding}' is not enabled.", Code.UNSUPPORTED)
-        try:
-            return zlib.decompressobj(_WINDOWS[self._encoding]).decompress(message, self._most_bytes)
-        except zlib.error as wrong:
-            raise Refused(f"Failed to decompress message: {wrong}", Code.INTERNAL) from wrong
+        return inflated(message, self._encoding, self._most_bytes)
 
 
 @final

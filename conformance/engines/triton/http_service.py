@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import zlib
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from . import replies
 from .failures import Code, Refused
+from .grpc_call import inflated
 from .http_sinks import GenerateSink, InferSink, StreamSink, refuse
 from .requests import read_generate, read_infer
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _MODEL = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 _WORK = re.compile(rf"{_MODEL}/(infer|generate|generate_stream)")
-_WINDOWS = {"gzip": 31, "deflate": 15}
 
 
 class _Route(NamedTuple):
@@ -118,8 +117,8 @@ class HttpService:
         if found.is_decoupled:
             text = "HTTP end point doesn't support models with decoupled transaction policy"
             raise Refused(text, Code.UNSUPPORTED)
-        size = exchange.request.headers.get("inference-header-content-length")
-        request = read_infer(_body(exchange.request), int(size) if size else None, found)
+        body = _body(exchange.request, self._repository.settings.max_body)
+        request = read_infer(body, _json_size(exchange.request), found)
         sink = InferSink(exchange, request)
         await self._repository.infer(exchange, request, sink, sink.wire)
 
@@ -157,11 +156,16 @@ def _plain_body(request: SeenRequest) -> bytes:
     return request.body
 
 
-def _body(request: SeenRequest) -> bytes:
+def _body(request: SeenRequest, most_bytes: int) -> bytes:
     encoding = request.headers.get("content-encoding", "identity")
-    if encoding in _WINDOWS:
-        return zlib.decompress(request.body, _WINDOWS[encoding])
-    return _plain_body(request)
+    return inflated(request.body, encoding, most_bytes) if encoding in {"gzip", "deflate"} else _plain_body(request)
+
+
+def _json_size(request: SeenRequest) -> int | None:
+    size = request.headers.get("inference-header-content-length")
+    if size is not None and not size.isdecimal():
+        raise Refused(f"Unable to parse Inference-Header-Content-Length, got: {size}")
+    return None if size is None else int(size)
 
 
 async def _ok(exchange: Exchange, value: object) -> None:
