@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from .llamacpp import LLAMACPP
 from .mock import MockSubject
+from .openai import OPENAI
+from .vllm import VLLM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from conformance.subject import Subject
 
-SUBJECTS: Mapping[str, Subject] = {subject.name: subject for subject in (MockSubject(), LLAMACPP)}
+SUBJECTS: Mapping[str, Subject] = {subject.name: subject for subject in (MockSubject(), LLAMACPP, VLLM, OPENAI)}

@@ -1,0 +1,27 @@
+"""The shipped vLLM adapter as a subject, in front of the vLLM double, in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.engines.host import Link
+from conformance.engines.vllm import VllmDouble, VllmSettings
+
+from .http_engine import HttpSubject
+
+if TYPE_CHECKING:
+    from conformance.subject import Situation
+
+
+def _double(situation: Situation) -> VllmDouble:
+    settings = VllmSettings(
+        slots=situation.slots,
+        max_model_len=8192,
+        api_key=situation.canaries["api_key"],
+        has_embeddings=True,
+        release_s=1.0,
+    )
+    return VllmDouble(situation.engine_tasks, settings, Link(port=8000))
+
+
+VLLM = HttpSubject(engine="vllm", build=_double, engine_version=VllmSettings().version)
