@@ -145,6 +145,7 @@ def read(*frames: bytes) -> list[TokenEvent]:
     """Return the events of these frames, which have passed the order machine."""
 
     async def main() -> list[TokenEvent]:
+        await trio.lowlevel.checkpoint()
         reading = mapping.Reading(lambda: Started(seed=1), failed)
         progress, order, events = Progress(), FrameOrder(), list[TokenEvent]()
         for data in frames:

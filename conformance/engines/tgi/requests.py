@@ -1,0 +1,320 @@
+"""What TGI reads from a request and how it refuses one, in the router's words.
+
+Pure. Three layers refuse, in this order: the one that reads JSON (plain text), the chat template (`template_error`),
+and the validation of a generation (`validation`), which runs once a permit has been taken. Fields that the double does
+not know are ignored, as the router ignores them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from conformance.engines import made_up
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+T = TypeVar("T")
+
+U32 = Annotated[int, Meta(ge=0, lt=2**32)]
+U64 = Annotated[int, Meta(ge=0)]
+I32 = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+
+BOS, EOS = 1, 2
+BOS_TEXT, EOS_TEXT = "<s>", "</s>"
+DEFAULT_NEW_TOKENS = 100
+BASE_MODEL = "tgi"
+
+
+class Refused(Exception):
+    """The layer before the router refuses a body: plain text with a status."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
+class Invalid(Exception):
+    """The router refuses a request; `kind` is its `error_type`."""
+
+    def __init__(self, message: str, kind: str = "validation") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = f"Input validation error: {message}" if kind == "validation" else message
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the router was started with; sizes in tokens. `adapters` are the LoRA adapters there are, None: any name."""
+
+    max_input_tokens: int
+    max_total_tokens: int
+    max_stop_sequences: int = 4
+    max_best_of: int = 2
+    adapters: tuple[str, ...] | None = None
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """`GenerateParameters`: null and absent are the same."""
+
+    best_of: U64 | None = None
+    temperature: float | None = None
+    repetition_penalty: float | None = None
+    frequency_penalty: float | None = None
+    top_k: I32 | None = None
+    top_p: float | None = None
+    typical_p: float | None = None
+    do_sample: bool = False
+    max_new_tokens: U32 | None = DEFAULT_NEW_TOKENS
+    return_full_text: bool | None = None
+    stop: list[str] = []
+    truncate: U64 | None = None
+    details: bool = False
+    decoder_input_details: bool = False
+    seed: U64 | None = None
+    top_n_tokens: U32 | None = None
+    adapter_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.seed is not None and self.seed >= 2**64:
+            raise ValueError(f"invalid value: integer `{self.seed}`, expected u64")
+
+    @property
+    def draws(self) -> bool:
+        """Whether a token is drawn: because that is asked for, or because the distribution is changed."""
+        return self.do_sample or self.temperature not in {None, 1.0} or bool(self.top_k or self.top_p or self.typical_p)
+
+
+class _Native(msgspec.Struct, frozen=True, kw_only=True):
+    inputs: str
+    parameters: Parameters = Parameters(do_sample=True)
+    stream: bool = False
+
+
+class _StreamOptions(msgspec.Struct, frozen=True):
+    include_usage: bool
+
+
+class _Message(msgspec.Struct, frozen=True):
+    role: str
+    content: str | list[dict[str, object]] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "".join(str(part.get("text", "")) for part in self.content)
+        return self.content or ""
+
+
+class _OpenAi(msgspec.Struct, frozen=True, kw_only=True):
+    model: str | None = None
+    max_tokens: U32 | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    frequency_penalty: float | None = None
+    stop: list[str] | None = None
+    seed: U64 | None = None
+    stream: bool = False
+
+    def parameters(self, repetition_penalty: float | None) -> Parameters:
+        """Return what the router makes of it: greedy only for temperature 0."""
+        is_greedy = self.temperature == 0
+        return Parameters(
+            temperature=None if is_greedy else self.temperature,
+            do_sample=not is_greedy,
+            top_p=self.top_p,
+            repetition_penalty=repetition_penalty,
+            frequency_penalty=self.frequency_penalty,
+            max_new_tokens=DEFAULT_NEW_TOKENS if self.max_tokens is None else self.max_tokens,
+            stop=self.stop or [],
+            seed=self.seed,
+            details=True,
+            adapter_id=None if self.model == BASE_MODEL else self.model,
+        )
+
+
+class _Chat(_OpenAi, frozen=True, kw_only=True):
+    messages: list[_Message]
+    presence_penalty: float | None = None
+    stream_options: _StreamOptions | None = None
+
+
+class _Completion(_OpenAi, frozen=True, kw_only=True):
+    prompt: str | list[str]
+    repetition_penalty: float | None = None
+    suffix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generation that a client asks for; `tokens` are those of the prompt."""
+
+    prompt: str
+    tokens: tuple[int, ...]
+    parameters: Parameters
+    is_stream: bool
+    wants_usage: bool = False
+
+    @property
+    def limit(self) -> int:
+        """How many tokens may be made."""
+        limit = self.parameters.max_new_tokens
+        return DEFAULT_NEW_TOKENS if limit is None else limit
+
+    @property
+    def echo(self) -> str:
+        """What is put before the generated text."""
+        return self.prompt if self.parameters.return_full_text else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A token of a text and where it stands, counted in characters."""
+
+    id: int
+    text: str
+    start: int
+    stop: int
+
+
+def tokenize(text: str, *, adds_bos: bool) -> list[Piece]:
+    """Cut a text into made-up tokens: the special ones, words with their leading space, and single signs."""
+    added = [Piece(BOS, "", 0, 0)] if adds_bos else []
+    found = re.finditer(r"</?s>| ?\w+|[^\w\s]|\s", text)
+    return added + [Piece(token_id(match[0]), match[0], match.start(), match.end()) for match in found]
+
+
+def token_id(text: str) -> int:
+    """Return the made-up id of a token."""
+    return {BOS_TEXT: BOS, EOS_TEXT: EOS}.get(text) or made_up.token_id(text)
+
+
+def ids(pieces: Sequence[Piece]) -> tuple[int, ...]:
+    """Return the ids of some tokens."""
+    return tuple(piece.id for piece in pieces)
+
+
+def read_native(body: bytes, content_type: str, *, is_stream: bool | None) -> Generation:
+    """Return what a native body asks for; with `is_stream` None its own field decides."""
+    given = _read(body, content_type, _Native)
+    tokens = ids(tokenize(given.inputs, adds_bos=True))
+    return Generation(given.inputs, tokens, given.parameters, given.stream if is_stream is None else is_stream)
+
+
+def with_default_echo(asked: Generation, *, echo: bool) -> Generation:
+    """Return the same generation, with the prompt before its text if that is the default and nothing else was said."""
+    if asked.parameters.return_full_text is not None:
+        return asked
+    return replace(asked, parameters=msgspec.structs.replace(asked.parameters, return_full_text=echo))
+
+
+def read_completion(body: bytes, content_type: str) -> Generation:
+    """Return what a body of `/v1/completions` asks for; of several prompts only one is played."""
+    given = _read(body, content_type, _Completion)
+    if given.suffix is not None:
+        raise Invalid(
+            "Suffix is not supported and can be achieved by preprocessing the prompt.", "suffix not supported"
+        )
+    prompt = given.prompt if isinstance(given.prompt, str) else "".join(given.prompt[:1])
+    tokens = ids(tokenize(prompt, adds_bos=True))
+    return Generation(prompt, tokens, given.parameters(given.repetition_penalty), given.stream)
+
+
+def read_chat(body: bytes, content_type: str, *, has_template: bool) -> Generation:
+    """Return what a body of `/v1/chat/completions` asks for, with the template applied and no token added."""
+    given = _read(body, content_type, _Chat)
+    prompt = _templated(given.messages, has_template=has_template)
+    penalty = None if given.presence_penalty is None else given.presence_penalty + 2.0
+    options = given.stream_options
+    return Generation(
+        prompt,
+        ids(tokenize(prompt, adds_bos=False)),
+        given.parameters(penalty),
+        given.stream,
+        wants_usage=options is not None and options.include_usage,
+    )
+
+
+def validate(wanted: Generation, limits: Limits) -> None:
+    """Refuse what the router refuses, in its order."""
+    _validate_parameters(wanted.parameters, limits, is_stream=wanted.is_stream)
+    if not wanted.prompt:
+        raise Invalid("`inputs` cannot be empty")
+    count, new = len(wanted.tokens), wanted.limit
+    if count + new > limits.max_total_tokens:
+        raise Invalid(
+            f"`inputs` tokens + `max_new_tokens` must be <= {limits.max_total_tokens}. "
+            f"Given: {count} `inputs` tokens and {new} `max_new_tokens`"
+        )
+    if count > limits.max_input_tokens:
+        raise Invalid(f"`inputs` must have less than {limits.max_input_tokens} tokens. Given: {count}")
+
+
+def _validate_parameters(given: Parameters, limits: Limits, *, is_stream: bool) -> None:
+    best_of = 1 if given.best_of is None else given.best_of
+    rules = (
+        (is_stream and best_of != 1, "`best_of` != 1 is not supported when streaming tokens"),
+        (
+            is_stream and given.decoder_input_details,
+            "`decoder_input_details` == true is not supported when streaming tokens",
+        ),
+        (best_of > limits.max_best_of, f"`best_of` must be > 0 and <= {limits.max_best_of}. Given: {best_of}"),
+        (best_of > 1 and not given.draws, "you must use sampling when `best_of` is > 1"),
+        (_is_not_positive(given.temperature), "`temperature` must be strictly positive"),
+        (_is_not_positive(given.repetition_penalty), "`repetition_penalty` must be strictly positive"),
+        (not -2 <= (given.frequency_penalty or 0) <= 2, "`frequency_penalty` must be >= -2.0 and <= 2.0"),
+        (not _is_a_share(given.top_p), "`top_p` must be > 0.0 and < 1.0"),
+        (not _is_a_share(given.typical_p), "`typical_p` must be > 0.0 and < 1.0"),
+        (_is_not_positive(given.top_k), "`top_k` must be strictly positive"),
+        (given.max_new_tokens == 0, "`max_new_tokens` must be strictly positive"),
+        (
+            len(given.stop) > limits.max_stop_sequences,
+            f"`stop` supports up to {limits.max_stop_sequences} stop sequences. Given: {len(given.stop)}",
+        ),
+        (best_of > 1 and given.seed is not None, "`seed` must not be set when `best_of` > 1"),
+        (
+            None not in {given.adapter_id, limits.adapters} and given.adapter_id not in (limits.adapters or ()),
+            f"adapter `{given.adapter_id}` is not loaded",
+        ),
+    )
+    for is_broken, words in rules:
+        if is_broken:
+            raise Invalid(words)
+
+
+def _is_not_positive(value: float | None) -> bool:
+    return value is not None and value <= 0
+
+
+def _is_a_share(value: float | None) -> bool:
+    return value is None or 0 < value < 1
+
+
+def _templated(messages: Sequence[_Message], *, has_template: bool) -> str:
+    """Return the messages as the model's template writes them, which refuses roles that it does not know."""
+    if not has_template:
+        raise Invalid("Template error: template not found", "template_error")
+    for message in messages:
+        if message.role not in {"system", "user", "assistant", "tool"}:
+            raise Invalid(
+                f"Template error: invalid operation: unknown role {message.role} (in <string>:1)", "template_error"
+            )
+    turns = "".join(f"[{message.role}] {message.text}{EOS_TEXT}\n" for message in messages)
+    return f"{BOS_TEXT}{turns}[assistant]"
+
+
+def _read(body: bytes, content_type: str, kind: type[T]) -> T:
+    if not content_type.startswith("application/json"):
+        raise Refused(415, "Expected request with `Content-Type: application/json`")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as wrong:
+        text = f"Failed to deserialize the JSON body into the target type: {wrong} at line 1 column {len(body)}"
+        raise Refused(422, text) from wrong
+    except msgspec.DecodeError as wrong:
+        raise Refused(400, f"Failed to parse the request body as JSON: {wrong}") from wrong
