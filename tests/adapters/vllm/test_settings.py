@@ -1,0 +1,52 @@
+"""The vLLM adapter's settings and their schema say the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import jsonschema
+import msgspec
+import pytest
+
+from adapter_api import load_factory
+from adapters.vllm.settings import VllmSettings
+from http_util.settings import read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from adapter_api import JsonValue
+
+SCHEMA = load_factory("vllm").settings_schema
+GOOD: list[dict[str, object]] = [
+    {"url": "http://127.0.0.1:8000"},
+    {"url": "http://x", "model": "m", "slots": 256, "extra_body": {"a": {"b": [1, None]}}},
+]
+BAD: list[dict[str, object]] = [
+    {},
+    {"url": "http://x", "slots": 0},
+    {"url": "http://x", "model": ""},
+    {"url": "http://x", "extra_body": [1]},
+    {"url": "http://x", "modell": "m"},
+]
+
+
+@pytest.mark.parametrize("given", GOOD)
+def test_good_settings_pass_the_schema_and_the_parser(given: dict[str, object]) -> None:
+    jsonschema.validate(given, SCHEMA)
+    read_settings(VllmSettings, given)
+
+
+@pytest.mark.parametrize("given", BAD)
+def test_bad_settings_pass_neither(given: dict[str, object]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(given, SCHEMA)
+    with pytest.raises(msgspec.ValidationError):
+        read_settings(VllmSettings, given)
+
+
+def test_every_setting_is_described() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    properties = cast("Mapping[str, Mapping[str, JsonValue]]", SCHEMA["properties"])
+    assert properties.keys() == {field.encode_name for field in msgspec.structs.fields(VllmSettings)}
+    assert all(setting["description"] for setting in properties.values())
