@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .llamacpp import LLAMACPP
 from .mock import MockSubject
 from .openai import OPENAI
+from .tgi import TGI
 from .vllm import VLLM
 
 if TYPE_CHECKING:
@@ -14,4 +15,4 @@ if TYPE_CHECKING:
 
     from conformance.subject import Subject
 
-SUBJECTS: Mapping[str, Subject] = {subject.name: subject for subject in (MockSubject(), LLAMACPP, VLLM, OPENAI)}
+SUBJECTS: Mapping[str, Subject] = {subject.name: subject for subject in (MockSubject(), LLAMACPP, VLLM, TGI, OPENAI)}
