@@ -53,11 +53,9 @@ def identity_of(known: Capabilities | None) -> Identity:
 def pin(pinned: Identity, serving: Sequence[Identity]) -> Identity:
     """Return what the pool is pinned to from now on, given the replicas that serve."""
     told = [identity for identity in serving if identity != Identity()]
-    same = [identity for identity in told if identity.fits(pinned)]
-    if pinned == Identity() or not same:
-        same = [max(told, key=lambda each: sum(each.fits(other) for other in told))] if told else [pinned]
-        pinned = Identity()
-    for identity in same:
+    if told and (pinned == Identity() or not any(identity.fits(pinned) for identity in told)):
+        pinned = max(told, key=lambda each: sum(each.fits(other) for other in told))
+    for identity in told:
         pinned = _filled(pinned, identity) if identity.fits(pinned) else pinned
     return pinned
 

@@ -141,6 +141,41 @@ def test_an_engine_that_does_not_tell_its_limits_is_not_held_to_any() -> None:
     assert isinstance(decide(wanted, [pool(ctx_max=None, max_tokens_out=None)]), Decision)
 
 
+@pytest.mark.req("OC-CORE-1012", "OC-CTRL-2010")
+@pytest.mark.parametrize(("over", "refused"), [(0, None), (1, "ctx: 1025")])
+def test_a_context_may_be_used_to_its_last_token(over: int, refused: str | None) -> None:
+    decision = decide(replace(WANTED, ctx=1024 + over), [pool(ctx_max=1024)])
+    assert isinstance(decision, NoPlace) == bool(refused)
+    assert not isinstance(decision, NoPlace) or (refused or "") in decision.message
+
+
+@pytest.mark.req("OC-CORE-1012", "OC-CTRL-2010")
+@pytest.mark.parametrize(("over", "refused"), [(0, None), (1, "max_tokens: 65")])
+def test_an_answer_may_have_the_last_token_that_is_allowed(over: int, refused: str | None) -> None:
+    decision = decide(replace(WANTED, max_tokens=64 + over), [pool(max_tokens_out=64)])
+    assert isinstance(decision, NoPlace) == bool(refused)
+    assert not isinstance(decision, NoPlace) or (refused or "") in decision.message
+
+
+@pytest.mark.req("ORCH-3602k")
+@pytest.mark.parametrize("placement", [Placement(), PIN])
+def test_a_pool_whose_replicas_are_all_left_alone_tells_how_long(placement: Placement) -> None:
+    wanted = replace(WANTED, placement=placement)
+    other = pool(B, shut_for_ms=100, model_refs=frozenset({"n"}))
+    refusal = decide(wanted, [pool(A, ready=False, shut_for_ms=700), other])
+    assert isinstance(refusal, NoPlace)
+    assert (refusal.code, refusal.retry_after_ms) == (Code.POOL_UNAVAILABLE, 700)
+    assert "left alone" in refusal.message
+
+
+@pytest.mark.req("ORCH-3602k")
+def test_of_several_pools_that_are_left_alone_the_first_to_come_back_counts() -> None:
+    refusal = decide(WANTED, [pool(A, shut_for_ms=700), pool(B, shut_for_ms=300)])
+    assert isinstance(refusal, NoPlace)
+    assert refusal.retry_after_ms == 300
+    assert isinstance(decide(WANTED, [pool(A, shut_for_ms=700), pool(B)]), Decision)
+
+
 def test_no_pools_at_all_is_an_answer_too() -> None:
     refusal = decide(WANTED, [])
     assert isinstance(refusal, NoPlace)
