@@ -32,8 +32,9 @@ from adapter_api import (
 )
 from http_util.engine import correlation, drawn_seed, until
 from http_util.live import LiveStreams
+from http_util.stream import open_events
 
-from . import bodies, dialects, one_piece, probes, responses
+from . import bodies, dialects, errors, one_piece, probes, responses
 from .reading import Expected, Reading
 from .settings import Transport
 
@@ -135,7 +136,14 @@ class TritonAdapter:
         if self._grpc is not None:
             return self._grpc.events(request, bodies.tensors(fields, facts.inputs), ends_at)
         path, body = self._server.path("/generate_stream"), bodies.generate(request.task_id, fields)
-        return self._engine.events(path, body, ends_at=ends_at, headers=correlation(request))
+        return open_events(
+            self._engine.client_for("completion"),
+            path,
+            json=body,
+            bounds=self._engine.bounds(ends_at),
+            classify=partial(errors.refusal, failure=self._engine.failure),
+            headers=correlation(request),
+        )
 
     def _fields(self, request: TaskRequest, facts: EngineFacts, seed: int, reading: Reading) -> dict[str, Input]:
         """Return what the model is asked, and tell `reading` what to expect of it."""

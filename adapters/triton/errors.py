@@ -8,8 +8,20 @@ Implements: HTU-1006, ADAPT-3002, OC-ADAPT-5060.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
 from adapter_api import AdapterError, DeadlineUnmet, InternalError, PoolUnavailable, WorkerReset
 from http_util.status import ErrorRule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from adapter_api import WorkerError
+    from http_util.status import EngineReply
+
+_EVENTS = "text/event-stream"
 
 _TOO_LONG = ("exceeds maximum input length", "exceeds the maximum input length", "prompt length (")
 _BAD_VALUE = ("must be a single value", "is required", "has no attribute 'lora_name'", "cannot process new request")
@@ -40,3 +52,27 @@ RULES = (
     # Said over gRPC without a status.
     *(ErrorRule(error=AdapterError, words=words, blames_request=True) for words in _BAD_SHAPE),
 )
+
+
+def refusal(reply: EngineReply, failure: Callable[[EngineReply], WorkerError]) -> WorkerError:
+    """Return what an error status of `generate_stream` means; `failure` classifies.
+
+    An error that came as an event is the model's own answer. Servers give it the status of a bad request (seen with
+    2.51), which says nothing about the request then.
+    """
+    if reply.status != HTTPStatus.BAD_REQUEST or _EVENTS not in reply.headers.get("content-type", ""):
+        return failure(reply)
+    error = failure(replace(reply, status=HTTPStatus.INTERNAL_SERVER_ERROR))
+    return relabeled(error, reply.phase, f"HTTP {reply.status}", reply.status)
+
+
+def relabeled(error: WorkerError, phase: str, label: str, status: int | None) -> WorkerError:
+    """Return the same error that names something else as the engine's status."""
+    _, _, words = error.message.removeprefix(f"{phase}: ").partition(": ")
+    return type(error)(
+        f"{phase}: {label}: {words}",
+        retriable=error.retriable,
+        retry_after_ms=error.retry_after_ms,
+        upstream_status=status,
+        blames_request=error.blames_request,
+    )

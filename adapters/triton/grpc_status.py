@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 from adapter_api import DeadlineUnmet
 from http_util.status import EngineReply
 
+from .errors import relabeled
 from .grpc_call import Broken, Outcome, Refusal, Status
 
 if TYPE_CHECKING:
@@ -73,10 +74,4 @@ def _of_status(
 
 def named(error: WorkerError, phase: str, name: str) -> WorkerError:
     """Return `error` with the gRPC code in the place of the HTTP status that it never had."""
-    _, _, words = error.message.removeprefix(f"{phase}: ").partition(": ")
-    return type(error)(
-        f"{phase}: gRPC {name}: {words}",
-        retriable=error.retriable,
-        retry_after_ms=error.retry_after_ms,
-        blames_request=error.blames_request,
-    )
+    return relabeled(error, phase, f"gRPC {name}", None)

@@ -62,7 +62,7 @@ def from_event(data: bytes) -> Response:
     """Read the data of one event; raise `ValueError` or `msgspec.MsgspecError` if it is no response."""
     try:
         return _of_event(_parse(data), data)
-    except msgspec.DecodeError:
+    except UnicodeDecodeError:
         return _of_bytes(json.loads(data.decode("utf-8", "surrogateescape")))
 
 
