@@ -1,6 +1,6 @@
-"""The command line: `conformance run`, `list`, `explain`, `mutants`.
+"""The command line: `conformance run`, `list`, `explain`, `mutants`, `gate`.
 
-It reads arguments and chooses; what is run is in `runner.py` and `mutants.py`, what is shown in `report.py`.
+It reads arguments and chooses; what is run is in `runner.py`, `mutants.py` and `gate/`, what is shown in `report.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from rich.console import Console
 
@@ -18,6 +18,7 @@ import specs
 
 from .api import mask_for
 from .catalogue import CHECKS
+from .gate.command import GateArguments, add_arguments, gate
 from .mutants import MUTANTS, REFERENCES, blamed, hunt
 from .outcome import Exit
 from .report import Report, explanation, listing
@@ -41,7 +42,8 @@ Prove an engine adapter: play scripted engines to it in virtual time and hold it
   conformance run --adapter mock --only CAN-01  one check
   conformance list                              the checks
   conformance explain CAN-01                    what a check asks for, and why
-  conformance mutants                           prove the kit: broken adapters, each caught"""
+  conformance mutants                           prove the kit: broken adapters, each caught
+  conformance gate                              prove the specification: everything agrees"""
 
 _EXITS = """\
 exit codes:
@@ -144,6 +146,11 @@ def mutants(arguments: Arguments) -> int:
     return Exit.CONFORMING if report.finish(is_whole=arguments.whole) else Exit.NOT_CONFORMING
 
 
+def judge(arguments: Arguments) -> int:
+    """Tell whether specification, checks, tests and code agree."""
+    return gate(cast("GateArguments", arguments))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="conformance", description=_ABOUT, epilog=_EXITS, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -163,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     hunts = _command(commands, "mutants", mutants, "prove the kit on broken and on odd adapters")
     hunts.add_argument("names", nargs="*", type=_animal, metavar="NAME", help="these animals only")
     hunts.add_argument("--whole", action="store_true", help="every check on every animal: the whole kill matrix, slow")
+    add_arguments(_command(commands, "gate", judge, "tell whether specification and code agree", epilog=_EXITS))
     return parser
 
 

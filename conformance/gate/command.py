@@ -1,0 +1,155 @@
+"""`conformance gate`: gather, judge, tell.
+
+It reads arguments and chooses; what is wrong is found in `verdict.py`, how it is shown is in `rendering.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.outcome import Exit
+from specs import LOCK, LockError, SpecError
+from specs.__main__ import write_lock
+
+from . import baseline, evidence, kit
+from .base import BaseError
+from .codes import CODES
+from .document_rules import unreadable
+from .evidence import EvidenceError
+from .facts import Evidence
+from .gathering import Sources, gather
+from .rendering import FORMS, explained
+from .verdict import judge, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .codes import Code
+
+ABOUT = """\
+Tell whether specification, lock, checks, tests, broken adapters and code agree.
+
+  conformance gate                          judge the project in this folder
+  conformance gate --base main              what a pull request changes, too
+  conformance gate --explain SPEC010        what a code means and what to do
+  conformance gate --format github          annotate a pull request
+
+The checks are run against the kit's adapters, which takes seconds. --evidence adds what was run elsewhere: the tests
+(pytest -p conformance.gate.recording --gate-evidence FILE), or the broken adapters (--hunt --record FILE)."""
+
+
+class GateArguments(argparse.Namespace):
+    """What was given on the command line."""
+
+    root: Path
+    specs: Path | None
+    tests: Path | None
+    evidence: list[Path]
+    adapter: list[str]
+    baseline: Path | None
+    base: str
+    no_run: bool
+    hunt: bool
+    record: Path | None
+    fix: bool
+    format: str
+    output: Path | None
+    explain: Code | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the arguments of the gate."""
+    add = parser.add_argument
+    add("--root", type=Path, default=Path(), metavar="DIR", help="folder of the project (default: here)")
+    add("--specs", type=Path, metavar="DIR", help="its documents (default: specs)")
+    add("--tests", type=Path, metavar="DIR", help="its tests (default: tests)")
+    add("--base", default="", metavar="REF", help="compare with a revision of the repository, or with a lock file")
+    add("--adapter", action="append", default=[], choices=kit.ADAPTERS, metavar="NAME", help="play only this adapter")
+    add("--no-run", action="store_true", help="play nothing; count only what --evidence has")
+    add("--hunt", action="store_true", help="hunt every broken adapter too; takes minutes")
+    add("--evidence", action="append", default=[], type=Path, metavar="FILE", help="count what was run elsewhere")
+    add("--record", type=Path, metavar="FILE", help="write what was run here as evidence")
+    add("--baseline", type=Path, metavar="FILE", help=f"known failures (default: {baseline.FILE}, if it is there)")
+    add("--fix", action="store_true", help="bring the lock up to date first; nothing else is ever changed")
+    add("--format", choices=FORMS, default="text", help="form of the findings (default text)")
+    add("--output", type=Path, metavar="FILE", help="write them to a file")
+    add("--explain", type=_code, metavar="CODE", help="explain a code and stop")
+
+
+def gate(arguments: GateArguments) -> Exit:
+    """Run the gate; returns the exit code."""
+    if arguments.explain is not None:
+        sys.stdout.write(explained(arguments.explain))
+        return Exit.CONFORMING
+    try:
+        return _gate(arguments)
+    except (BaseError, EvidenceError) as error:
+        sys.stderr.write(f"conformance gate: {error}\n")
+        return Exit.USAGE
+    except Exception:  # noqa: BLE001 - the one place that tells the gate's own faults from those of the project
+        sys.stderr.write(f"conformance gate: this is a fault of the gate\n{traceback.format_exc()}")
+        return Exit.KIT_ERROR
+
+
+def _gate(arguments: GateArguments) -> Exit:
+    sources = _sources(arguments)
+    if not sources.documents.is_dir():
+        raise BaseError(f"there is no folder {sources.documents}; name the one of the documents with --specs")
+    try:
+        if arguments.fix:
+            write_lock(sources.documents)
+        project = gather(sources)
+    except SpecError as error:
+        found = verdict([unreadable(error)])
+        _write(arguments, FORMS[arguments.format](found, None))
+        return found.exit_code
+    except LockError as error:
+        raise BaseError(f"{sources.documents / LOCK}: {error}") from None
+    if arguments.record is not None:
+        arguments.record.write_text(evidence.text(project.evidence, project.spec), encoding="utf-8")
+    found = judge(project)
+    _write(arguments, FORMS[arguments.format](found, project))
+    return found.exit_code
+
+
+def _sources(arguments: GateArguments) -> Sources:
+    known = arguments.root / baseline.FILE
+    return Sources(
+        root=arguments.root,
+        documents=arguments.specs or arguments.root / "specs",
+        tests=arguments.tests or arguments.root / "tests",
+        today=date.today(),  # noqa: DTZ011 - dates of exclusions are those of whoever reads them
+        evidence=arguments.evidence,
+        baseline=arguments.baseline or (known if known.exists() else None),
+        base=arguments.base,
+        play=_play(arguments),
+    )
+
+
+def _play(arguments: GateArguments) -> Callable[[], Evidence] | None:
+    if arguments.no_run:
+        return None
+    played = partial(kit.play, arguments.adapter or kit.ADAPTERS)
+    if not arguments.hunt:
+        return played
+    return lambda: Evidence(checks=played().checks, mutants=kit.hunt_all())
+
+
+def _write(arguments: GateArguments, text: str) -> None:
+    if arguments.output is None:
+        sys.stdout.write(text)
+    else:
+        arguments.output.write_text(text, encoding="utf-8")
+
+
+def _code(text: str) -> Code:
+    found = CODES.get(text.upper())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"there is no code {text!r}; the codes are {', '.join(CODES)}")
+    return found

@@ -1,0 +1,98 @@
+"""How much of the specification is proved: a row for each profile, and what a proposed change adds to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .proofs import BINDING, Proofs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from specs import Requirement
+
+    from .facts import Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The binding requirements of a profile: how many have which proof.
+
+    `executed` and `backed` are those of which a check was executed, and catches a broken adapter; `unproved` are those
+    with no proof and no excuse.
+    """
+
+    profile: str
+    proof: str
+    binding: int
+    checked: int
+    executed: int
+    backed: int
+    tested: int
+    excluded: int
+    unproved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a proposed change does to binding requirements: ids that it adds, those without proof, others it touches."""
+
+    added: Sequence[str]
+    added_unproved: Sequence[str]
+    revised: Sequence[str]
+    removed: Sequence[str]
+
+
+def coverage(project: Project) -> list[Row]:
+    """Return a row for each profile in the order of the document, and one for documents without a profile."""
+    proofs = Proofs(project)
+    rows = [_row(proofs, each.name, each.proof) for each in project.spec.profiles]
+    loose = _row(proofs, "", "")
+    return [*rows, loose] if loose.binding else rows
+
+
+def change(project: Project) -> Change | None:
+    """Return what changed since the base; None without a base."""
+    if project.base is None:
+        return None
+    proofs, before = Proofs(project), project.base.by_id()
+    added = [each for each in proofs.binding if each.id not in before]
+    now = project.spec.requirements
+    return Change(
+        added=[each.id for each in added],
+        added_unproved=[each.id for each in added if _is_open(proofs, each)],
+        revised=[
+            f"{id} r{before[id].revision} to r{now[id].revision}"
+            for id in now.keys() & before.keys()
+            if now[id].revision != before[id].revision
+        ],
+        removed=sorted(before.keys() - now.keys()),
+    )
+
+
+def _row(proofs: Proofs, name: str, proof: str) -> Row:
+    own = [each for each in proofs.binding if _profile(proofs, each) == name]
+    checked = [each for each in own if proofs.checks(each)]
+    return Row(
+        profile=name or "(none)",
+        proof=proof,
+        binding=len(own),
+        checked=len(checked),
+        executed=sum(any(map(proofs.is_executed, proofs.checks(each))) for each in checked),
+        backed=sum(any(map(proofs.is_backed, proofs.checks(each))) for each in checked),
+        tested=sum(bool(proofs.tests(each)) for each in own),
+        excluded=sum(not proofs.is_proved(each) and not _is_open(proofs, each) for each in own),
+        unproved=sum(_is_open(proofs, each) for each in own),
+    )
+
+
+def _is_open(proofs: Proofs, requirement: Requirement) -> bool:
+    """Whether a binding requirement has neither proof nor excuse."""
+    excused = proofs.is_excluded(requirement.id, "test") and not proofs.asks_for_check(requirement)
+    return requirement.level in BINDING and not proofs.is_proved(requirement) and not excused
+
+
+def _profile(proofs: Proofs, requirement: Requirement) -> str:
+    profile = proofs.project.spec.profile_of(requirement)
+    return profile.name if profile is not None else ""

@@ -1,0 +1,152 @@
+"""Reading source code without running it: marks of tests, words of sets, and where things are defined.
+
+A file that cannot be parsed is a trouble of the project and not an empty file.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from .facts import TestFact, Word
+from .finding import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable(Exception):
+    """A file is not valid Python: where, and what the parser says."""
+
+    place: Place
+    reason: str
+
+
+def marked_tests(folder: Path) -> Iterator[TestFact]:
+    """Yield every mark `req` of the tests below `folder`; tests that are always skipped do not count."""
+    for path in sorted(folder.rglob("test_*.py")):
+        for name, node in _marks(parsed(path)):
+            for id in _texts(node):
+                yield TestFact(id, f"{path.name}::{name}", Place(path.as_posix(), node.lineno))
+
+
+def words_in_code(root: Path, source: str) -> list[Word]:
+    """Return the words at a place of the code; none if it is not there.
+
+    routes:FILES, calls:NAME:FILES, enum:NAME:FILES, attributes:NAME:FILES; FILES is a pattern below `root`.
+    """
+    kind, _, rest = source.partition(":")
+    name, _, pattern = rest.rpartition(":")
+    read = _READERS.get(kind)
+    if read is None or not pattern:
+        return []
+    return [
+        Word(word, Place(path.as_posix(), line))
+        for path in sorted(root.glob(pattern))
+        for word, line in read(parsed(path), name)
+    ]
+
+
+def check_places(folder: Path) -> dict[str, Place]:
+    """Return check id -> the place where a call builds the check."""
+    found: dict[str, Place] = {}
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Call) and _callee(node).lower().endswith("check"):
+                for id in _texts(node)[:1] + _keyword(node, "id"):
+                    found.setdefault(id, Place(path.as_posix(), node.lineno))
+    return found
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Return the tree of a file; raise `Unreadable` if it has none."""
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise Unreadable(Place(path.as_posix(), error.lineno or 1), error.msg) from None
+
+
+def _marks(tree: ast.AST, inside: str = "module") -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.iter_child_nodes(tree):
+        name = inside
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            name = node.name
+            if any(ast.unparse(each).startswith("pytest.mark.skip(") for each in node.decorator_list):
+                continue
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.req"):
+            yield inside, node
+        yield from _marks(node, name)
+
+
+def _routes(tree: ast.Module, _name: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for each in node.decorator_list:
+                if isinstance(each, ast.Call) and _callee(each) in _VERBS:
+                    yield from ((_route(each, path), each.lineno) for path in _texts(each)[:1] if path.startswith("/"))
+
+
+def _route(node: ast.Call, path: str) -> str:
+    plain = _PARAMETER.sub(r"{\1}", path)
+    return f"{_callee(node).upper()} {plain}"
+
+
+def _calls(tree: ast.Module, name: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _callee(node) == name:
+            yield from ((text, node.lineno) for text in _texts(node)[:1])
+
+
+def _enum(tree: ast.Module, name: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            yield from (pair for each in node.body for pair in _assigned(each))
+
+
+def _attributes(tree: ast.Module, name: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield from (pair for each in node.body if _target(each) == name for pair in _assigned(each))
+
+
+def _assigned(node: ast.stmt) -> Iterator[tuple[str, int]]:
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield value.value, value.lineno
+
+
+def _target(node: ast.stmt) -> str:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return next((each.id for each in targets if isinstance(each, ast.Name)), "")
+
+
+def _callee(node: ast.Call) -> str:
+    return ast.unparse(node.func).rpartition(".")[2]
+
+
+def _texts(node: ast.Call) -> list[str]:
+    """The arguments of a call that are plain texts."""
+    return [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+
+
+def _keyword(node: ast.Call, name: str) -> list[str]:
+    values = [each.value for each in node.keywords if each.arg == name]
+    return [each.value for each in values if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+
+
+_READERS: dict[str, Callable[[ast.Module, str], Iterator[tuple[str, int]]]] = {
+    "routes": _routes,
+    "calls": _calls,
+    "enum": _enum,
+    "attributes": _attributes,
+}
+"""Kind of place -> what reads it: (tree, name) -> words with their lines."""
