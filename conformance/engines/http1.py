@@ -31,13 +31,14 @@ SLOWEST_REQUEST_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """A request as it arrived; header names in lower case."""
+    """A request as it arrived; header names in lower case, `at` the moment on Trio's clock."""
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    at: float = field(default=0.0, compare=False)
 
 
 @final
@@ -213,7 +214,7 @@ async def _receive(stream: trio.abc.Stream) -> bytes:
 def _seen(head: h11.Request, body: bytes) -> SeenRequest:
     path, _, query = head.target.decode("ascii").partition("?")
     headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
-    return SeenRequest(head.method.decode("ascii"), path, query, headers, body)
+    return SeenRequest(head.method.decode("ascii"), path, query, headers, body, trio.current_time())
 
 
 def _response(status: int, headers: Headers) -> h11.Response:
