@@ -64,7 +64,8 @@ class GateArguments(argparse.Namespace):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the gate."""
+    """Give a parser the arguments of the gate, and say what it is for."""
+    parser.description = ABOUT
     add = parser.add_argument
     add("--root", type=Path, default=Path(), metavar="DIR", help="folder of the project (default: here)")
     add("--specs", type=Path, metavar="DIR", help="its documents (default: specs)")
@@ -77,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--record", type=Path, metavar="FILE", help="write what was run here as evidence")
     add("--baseline", type=Path, metavar="FILE", help=f"known failures (default: {baseline.FILE}, if it is there)")
     add("--fix", action="store_true", help="bring the lock up to date first; nothing else is ever changed")
-    add("--format", choices=FORMS, default="text", help="form of the findings (default text)")
+    add("--format", choices=FORMS, default="text", metavar="FORM", help=f"one of: {', '.join(FORMS)} (default text)")
     add("--output", type=Path, metavar="FILE", help="write them to a file")
     add("--explain", type=_code, metavar="CODE", help="explain a code and stop")
 
