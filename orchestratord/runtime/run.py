@@ -133,6 +133,8 @@ class Runner:
     def _first_token(self, task: Task, pool: Pool) -> None:
         task.first_token_at = trio.current_time()
         self._telemetry.first_token(task, pool)
+        if pool.queue and pool.free:  # it was the probe of a breaker, which is closed now
+            pool.pump()
 
     def _publish(self, task: Task, pool: Pool, event: TokenEvent) -> None:
         if type(event) is End:
