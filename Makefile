@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help run test test-slow check bench docs fmt clean
+.PHONY: help run test test-slow test-triton test-vllm check gate bench docs fmt clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -31,6 +31,12 @@ test: .venv/.dev  ## Run the tests, the conformance suite and the real engine
 
 test-slow: .venv/.dev  ## Run the long property and soak tests too
 	@HYPOTHESIS_PROFILE=slow .venv/bin/python -m pytest
+
+test-triton: .venv/.dev  ## Run the Triton adapter against a real tritonserver (sets up .venv-triton, once)
+	@tests/real_triton/setup.sh && .venv/bin/python -m pytest tests/real_triton/against_*.py
+
+test-vllm: .venv/.dev  ## Run the vLLM adapter against a real vLLM on the CPU (sets up .venv-vllm, 3.5 GB, once)
+	@tests/real_vllm/setup.sh && .venv/bin/python -m pytest tests/real_vllm/against_*.py
 
 check: .venv/.dev  ## Lint, types, import arrows
 	@echo "make: ruff" && .venv/bin/ruff check . && .venv/bin/ruff format --check --quiet .
