@@ -45,6 +45,7 @@ async def a_slow_consumer_holds_nobody_up(lab: Lab) -> None:
 
 async def an_unread_stream_slows_the_engine(lab: Lab) -> None:
     """Let the engine say four megabytes while the consumer looks away."""
+    lab.need("long-answers")
     piece = "x" * 1024
     async with lab.open(Script.of(Accept(), *[Text(piece)] * 4096, Finish())) as bench:
         reading = bench.start(plan=Plan(pause_after=2))

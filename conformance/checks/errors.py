@@ -66,6 +66,8 @@ async def comes_after_tokens(lab: Lab, count: int) -> None:
 async def is_not_an_end(lab: Lab, cut: tuple[int, Step]) -> None:
     """Let the stream break off after so many words, without the engine's end marker."""
     count, how = cut
+    if how == Cut(clean=True):
+        lab.need("end-marker")
     words = WORDS[:count]
     async with lab.open(Script.of(*steady(words, how).steps)) as bench:
         reading = await bench.read()

@@ -79,6 +79,7 @@ async def has_signs_of_life_in_between(lab: Lab) -> None:
 
 async def is_counted_by_the_engine(lab: Lab, counts: tuple[int, int]) -> None:
     """Let the engine report counts of its own."""
+    lab.need("counts")
     tokens_in, tokens_out = counts
     steps = (Accept(), Text("One"), Text(" two"), Usage(tokens_in, tokens_out), Finish())
     async with lab.open(Script.of(*steps)) as bench:
@@ -106,6 +107,7 @@ _REASONS = {"stop": "stop", "stop_string": "stop", "length": "length"}
 
 async def ends_for_the_engines_reason(lab: Lab, reason: str) -> None:
     """Let the engine end for this reason."""
+    lab.need("reasons")
     async with lab.open(Script.of(Accept(), Text("One"), Finish(reason))) as bench:
         end = (await bench.read()).end
         wanted = _REASONS[reason]

@@ -28,6 +28,8 @@ _SLACK_S = 0.25
 
 async def silence_ends(lab: Lab, frames: int) -> None:
     """Let the engine fall silent after so many frames; the bound is the first token's or the idle one."""
+    if frames == 1:
+        lab.need("head")
     bound_s, since_s = (FIRST_TOKEN_S, 0.0) if frames <= 1 else (IDLE_S, frames * STEP_S)
     due_s = since_s + bound_s
     async with lab.open(stalls_after(frames), first_token_s=FIRST_TOKEN_S, idle_s=IDLE_S) as bench:

@@ -56,6 +56,7 @@ class GrpcService:
         name = exchange.request.path.removeprefix(SERVICE)
         try:
             if name in self._calls:
+                self._check_access(call)
                 await self._calls[name](call)
             elif name in self._reports:
                 await self._report(call, name)
@@ -75,7 +76,7 @@ class GrpcService:
     async def _infer(self, call: Call) -> None:
         asked = decode("ModelInferRequest", await call.receive() or b"")
         self._note_work()
-        model = self._find_for_work(call, asked)
+        model = self._find_for_work(asked)
         if model.is_decoupled:
             text = "ModelInfer RPC doesn't support models with decoupled transaction policy"
             raise Refused(text, Code.UNSUPPORTED)
@@ -92,7 +93,7 @@ class GrpcService:
     async def _one_of_stream(self, call: Call, message: bytes, stream: trio.CancelScope) -> None:
         asked = decode("ModelInferRequest", message)
         try:
-            request = read_message(asked, self._find_for_work(call, asked))
+            request = read_message(asked, self._find_for_work(asked))
             if not request.flag("stop"):
                 self._note_work()
             sink = StreamMessages(call, request)
@@ -102,14 +103,15 @@ class GrpcService:
         if call.exchange.is_ended:
             stream.cancel()
 
-    def _find_for_work(self, call: Call, asked: Fields) -> Model:
-        repository = self._repository
-        if repository.is_exiting:
-            raise Refused("Server exiting", Code.UNAVAILABLE)
-        header = repository.settings.restricted_header
-        if header is not None and f"triton-grpc-protocol-{header.lower()}" not in call.metadata:
+    def _check_access(self, call: Call) -> None:
+        header = f"triton-grpc-protocol-{self._repository.settings.restricted_header}".lower()
+        if self._repository.settings.restricted_header is not None and header not in call.metadata:
             raise Refused(f"This protocol is restricted, expecting header '{header}'", Code.RESTRICTED)
-        return repository.find(str(asked["model_name"]), str(asked["model_version"]))
+
+    def _find_for_work(self, asked: Fields) -> Model:
+        if self._repository.is_exiting:
+            raise Refused("Server exiting", Code.UNAVAILABLE)
+        return self._repository.find(str(asked["model_name"]), str(asked["model_version"]))
 
     def _find(self, asked: Fields) -> Model:
         return self._repository.find(str(asked["name"]), str(asked["version"]))

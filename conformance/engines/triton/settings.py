@@ -17,14 +17,16 @@ class TritonSettings:
 
     `dialect` (`classic`, `bls`, `llmapi`, `vllm`) picks the model that generates text, `model` renames it; `further`
     are models on top of those every double has. `slots` requests are worked on at a time; the queue behind them has no
-    end unless `max_queue_size` says so, and no time limit unless `queue_timeout_s` does. `prefill_s` is the time a
-    prompt takes, `token_s` the time a made-up token takes. `release_s` is how often a model looks whether it was
-    cancelled. A client that leaves before the first response is noticed when that response is written; with
-    `notices_s` after that time at the latest. `max_input` is the most tokens a prompt may have. A prompt longer than
-    `max_body` bytes is refused. `restricted_header` is the header without which inference is refused. With
-    `flags_last` the last response of a stream is marked as the last; else an empty one follows for those who ask.
-    A model that is not `is_decoupled` gives one response to each request and takes `infer`. With `can_stop` the classic
-    pipeline stops a request on a second one with its id and `stop`.
+    end unless `max_queue_size` says so, and no time limit unless `queue_timeout_s` does.
+
+    `prefill_s` is the time a prompt takes, `token_s` the time a made-up token takes. `release_s` is how often a model
+    looks whether it was cancelled. A client that leaves before the first response is noticed when that response is
+    written; `notices_s` after it left at the latest, as if a model that is silent in the script had written by then.
+
+    `max_input` is the most tokens a prompt may have, `max_body` the most bytes of a request. `restricted_header` is the
+    header without which inference is refused. With `flags_last` the last response of a gRPC stream is marked as such;
+    else an empty one follows for those who ask. A model that is not `is_decoupled` gives one response to each request
+    and takes `infer`. With `can_stop` the classic pipeline stops a request on a second one with its id and `stop`.
     """
 
     dialect: str = "classic"
