@@ -8,6 +8,7 @@ from .llamacpp import LLAMACPP
 from .mock import MockSubject
 from .openai import OPENAI
 from .tgi import TGI
+from .triton import TRITON, TRITON_CLASSIC, TRITON_LLM_API
 from .vllm import VLLM
 
 if TYPE_CHECKING:
@@ -15,4 +16,16 @@ if TYPE_CHECKING:
 
     from conformance.subject import Subject
 
-SUBJECTS: Mapping[str, Subject] = {subject.name: subject for subject in (MockSubject(), LLAMACPP, VLLM, TGI, OPENAI)}
+SUBJECTS: Mapping[str, Subject] = {
+    subject.name: subject
+    for subject in (
+        MockSubject(),
+        LLAMACPP,
+        VLLM,
+        TGI,
+        OPENAI,
+        TRITON,
+        TRITON_CLASSIC,
+        TRITON_LLM_API,
+    )
+}
