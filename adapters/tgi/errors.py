@@ -29,7 +29,6 @@ RULES = (
     ErrorRule(error=PoolUnavailable, words="model is overloaded"),
     ErrorRule(error=WorkerReset, words="request failed during generation"),
     ErrorRule(error=WorkerReset, words="incomplete generation"),
-    ErrorRule(error=InternalError, words="serialization error"),
     # Plain text from the layer before the router: the JSON or its content type is damaged, which is not the caller's.
     ErrorRule(error=AdapterError, statuses=frozenset({400, 415}), is_opaque=True),
 )

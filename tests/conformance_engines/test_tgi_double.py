@@ -277,6 +277,8 @@ async def test_prompts_that_the_router_refuses(autojump_clock: MockClock) -> Non
         assert told["error"] == "Input validation error: `inputs` cannot be empty"
         (told,) = frames(await post(double, STREAM, asks("word " * 1100)))
         assert told["error"] == "Input validation error: `inputs` must have less than 1024 tokens. Given: 1102"
+        told_all = frames(await post(double, STREAM, asks("word " * 1022, max_new_tokens=1)))  # 1024, all told
+        assert [frame["index"] for frame in told_all] == [1]
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,8 @@ class Generation:
                     await self._report(self._doom)
                 nursery.cancel_scope.cancel()
         finally:
-            seats.leave(self, after_s=self._server.settings.release_s if self._exchange.gone.is_set() else 0.0)
+            has_lost_its_client = self._exchange.gone.is_set() and not self.is_finished
+            seats.leave(self, after_s=self._server.settings.release_s if has_lost_its_client else 0.0)
 
     async def _wait_for_the_batch(self) -> None:
         if self._server.seats.running >= self._server.settings.batch:

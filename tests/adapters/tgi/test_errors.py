@@ -154,6 +154,27 @@ async def test_the_way_to_the_engine(
     assert says in error.message
 
 
+@pytest.mark.parametrize(
+    ("kind", "means"),
+    [
+        ("overloaded", "PoolUnavailable"),
+        ("healthcheck", "PoolUnavailable"),
+        ("generation", "WorkerReset"),
+        ("incomplete_generation", "WorkerReset"),
+        ("incomplete_generation_stream", "WorkerReset"),
+        ("stream_serialization_error", "Internal"),
+        ("validation", "Adapter"),
+        ("template_error", "Adapter"),
+        ("missing_template_variable", "Adapter"),
+        ("tool_error", "Adapter"),
+    ],
+)
+async def test_the_type_decides_whatever_the_words(autojump_clock: MockClock, kind: str, means: str) -> None:
+    said = Answer(500, b'{"error":"boo","error_type":"%b"}' % kind.encode(), "application/json")
+    in_stream = Malformed(b'data: {"error":"boo","error_type":"%b"}\n\n' % kind.encode())
+    assert [(await failure_of(step)).kind for step in (said, in_stream)] == [means, means]
+
+
 async def test_advice_of_a_proxy_when_to_come_back(autojump_clock: MockClock) -> None:
     error = await failure_of(Answer(429, b"slow down", headers=(("retry-after", "3"),)))
     assert (error.kind, error.retry_after_ms) == ("PoolUnavailable", 3000)

@@ -193,6 +193,12 @@ def test_a_frame_without_text_starts_the_stream_and_gives_no_token() -> None:
     assert text_of(events) == "é"
 
 
+@pytest.mark.req("OC-ADAPT-5040a", "ADAPT-3010b")
+def test_an_answer_may_be_empty() -> None:
+    events = read(frame("</s>", special=True, whole="", finish_reason="eos_token", generated_tokens=1))
+    assert [type(event) for event in events] == [Started, End]
+
+
 @pytest.mark.req("OC-ADAPT-5040a")
 def test_a_last_frame_with_a_text_gives_it_before_the_end() -> None:
     events = read(frame("a"), frame("b", whole="ab", finish_reason="length", generated_tokens=2, input_length=1))

@@ -133,6 +133,25 @@ async def test_a_new_process_is_seen(autojump_clock: MockClock) -> None:
         assert (first, await rig.adapter.engine_version()) == (Model().engine_version, "4")
 
 
+async def test_a_probe_learns_what_streams_tell(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        await rig.adapter.health()
+        assert rig.paths() == ["/health", "/info"]
+        assert (await read(rig.adapter, request())).events[0].data["engine_version"] == Model().engine_version
+        await rig.adapter.health()
+        assert rig.paths().count("/info") == 1
+
+
+async def test_a_probe_that_fails_is_a_reason_to_ask_again(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        await rig.adapter.health()
+        rig.double.stop()
+        assert not (await rig.adapter.health()).live
+        rig.double.start()
+        rig.double.load(Script.of(Answer(200, b'{"model_id":"m","version":"4"}', "application/json")), path="/info")
+        assert (await read(rig.adapter, request())).events[0].data["engine_version"] == "4"
+
+
 def test_settings_are_checked_and_described() -> None:
     schema = load_factory("tgi").settings_schema
     properties = schema["properties"]
