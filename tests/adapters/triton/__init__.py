@@ -1,0 +1,1 @@
+"""The Triton adapter: codecs, mapping, gRPC transport, and streams from its double."""
