@@ -22,8 +22,8 @@ from adapter_api import (
     Workload,
 )
 from conformance.engines.openai import OpenAiSettings, Quirks
-from conformance.engines.script import Finish, Malformed, Pause, Ping, Script, SplitBytesAt, Text, Usage
-from tests.adapters.rig import Outcome, read, request
+from conformance.engines.script import Answer, Finish, Malformed, Pause, Ping, Script, SplitBytesAt, Text, Usage
+from tests.adapters.rig import SECRET, Outcome, read, request
 
 from .rig import PLAIN, open_rig
 
@@ -305,6 +305,20 @@ async def test_a_stream_is_the_last_on_a_plain_connection(autojump_clock: MockCl
         assert rig.double.facts.requests[-1].headers["connection"] == "close"
         await rig.settle()
         assert rig.double.facts.connections == 0
+
+
+@pytest.mark.req("HTU-1004", "OC-ADAPT-OAI-6021")
+async def test_what_headers_say_of_a_request_is_told_masked_and_bounded() -> None:
+    headers = (("x-request-id", f"req {SECRET} {'x' * 999}"), ("x-ratelimit-remaining-tokens", "1499"))
+    body = b'data: {"choices":[{"index":0,"text":"a","finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    async with open_rig(Script.of(Answer(200, body, "text/event-stream", headers))) as rig:
+        outcome = await read(rig.adapter, request())
+    told = outcome.events[1]
+    assert isinstance(told, Metrics)
+    assert told.values.keys() == {"tokens_remaining", "engine_request_id"}
+    assert told.values["tokens_remaining"] == 1499
+    assert str(told.values["engine_request_id"]).startswith("req [masked] xxx")
+    assert len(str(told.values["engine_request_id"])) <= 200
 
 
 async def test_an_odd_frame_in_between_is_told() -> None:
