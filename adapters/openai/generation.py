@@ -73,8 +73,8 @@ class Generation:
     def _values(self) -> dict[str, JsonValue]:
         """Return what is left of the limits, and the server's own name for the request."""
         values: dict[str, JsonValue] = {f"{limit}_remaining": left for limit, left in remaining(self.headers).items()}
-        request_id = self.headers.get("x-request-id", "")[:LONGEST_ID]
-        return values | {"engine_request_id": self._server.engine.redact(request_id)} if request_id else values
+        request_id = self._server.engine.redact(self.headers.get("x-request-id", ""))
+        return values | {"engine_request_id": request_id[:LONGEST_ID]} if request_id else values
 
 
 def _seed(request: TaskRequest, server: Server) -> int | None:
