@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, final
 
 import msgspec
@@ -136,16 +137,22 @@ class TgiAdapter:
             phase="template",
             headers=correlation(request),
         )
-        return chat.prompt(templated, await self._added.known() or ())
+        added = await self._added.known()
+        if added is None:  # whoever asked was cancelled, or did not get an answer: a doubtful prompt is none
+            added = await self._added.learn()
+        return chat.prompt(templated, added)
 
     async def _ask_what_is_added(self) -> tuple[int, ...]:
-        probed = await self._engine.call(
-            "/tokenize",
-            chat.PROBE,
-            partial(msgspec.json.decode, type=list[chat.TokenView]),
-            phase="template",
-            bounds_s=self._engine.report_s,
-        )
+        """Return the ids of the tokens that the tokenizer puts before a text; none where there is no way to ask."""
+        parse = partial(msgspec.json.decode, type=list[chat.TokenView])
+        try:
+            probed = await self._engine.call(
+                "/tokenize", chat.PROBE, parse, phase="template", bounds_s=self._engine.report_s
+            )
+        except AdapterError as refusal:
+            if refusal.upstream_status != HTTPStatus.NOT_FOUND:
+                raise
+            return ()
         return chat.added_before(probed)
 
     def _started(self, request: TaskRequest, seed: int) -> Started:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter_api import AdapterError, Message, Sampling, TaskId, TaskRequest
 from adapters.tgi import chat
+from conformance.engines.tgi import requests
 
 pytestmark = pytest.mark.req("OC-ADAPT-5040f")
 
@@ -89,3 +94,14 @@ def test_what_the_openai_route_cannot_do_is_refused_by_name(field: str) -> None:
     with pytest.raises(AdapterError, match=f"`{field}`") as caught:
         chat.completion(task(**{field: 2}), 1, None)
     assert caught.value.blames_request
+
+
+@given(st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), st.text(max_size=20)), min_size=1))
+def test_the_native_route_makes_the_very_tokens_of_the_chat_route(turns: list[tuple[str, str]]) -> None:
+    """Held against the double's tokenizer, which finds special tokens in a text as the real ones do."""
+    body = json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]}).encode()
+    chat_route = requests.read_chat(body, "application/json", has_template=True)
+    pieces = requests.tokenize(chat_route.prompt, adds_bos=False)
+    made = chat.Templated(chat_route.prompt, [chat.TokenView(piece.id, piece.start, piece.stop) for piece in pieces])
+    sent = chat.prompt(made, (requests.BOS,))
+    assert requests.ids(requests.tokenize(sent, adds_bos=True)) == chat_route.tokens

@@ -26,6 +26,7 @@ from adapter_api import (
     WorkerReset,
 )
 from adapters.tgi import mapping
+from conformance.engines.tgi import requests
 from http_util.live import Progress
 from http_util.sse import ServerEvent
 
@@ -107,6 +108,33 @@ def test_nothing_is_sent_that_the_engine_refuses(
     if temperature == 0:  # a cut would make the engine draw
         assert sent["do_sample"] is False
         assert not {"top_p", "top_k"} & sent.keys()
+
+
+ASKED = st.builds(
+    Sampling,
+    temperature=st.none() | st.floats(0, 2),
+    top_p=st.none() | st.floats(0, 1, exclude_min=True),
+    top_k=st.none() | st.integers(0, 2**31 - 1),
+    min_p=st.none() | st.just(0.0),
+    repeat_penalty=st.none() | st.floats(0, 2, exclude_min=True),
+    presence_penalty=st.none() | st.just(0.0),
+    frequency_penalty=st.none() | st.floats(-2, 2),
+    stop=st.lists(st.text(min_size=1), max_size=4).map(tuple),
+)
+
+
+@given(ASKED, st.integers())
+@pytest.mark.req("OC-ADAPT-5040d", "ADAPT-3003a")
+def test_the_engine_takes_whatever_the_service_lets_through(sampling: Sampling, seed: int) -> None:
+    """Held against the double, which validates as the engine does; it draws only where drawing was asked for."""
+    request = TaskRequest(task_id=TaskId("t"), max_tokens=8, sampling=sampling)
+    body = json.dumps({"inputs": "Hi", "parameters": mapping.parameters(request, seed, None)}).encode()
+    asked = requests.read_native(body, "application/json", is_stream=True)
+    requests.validate(asked, requests.Limits(1024, 2048))
+    if mapping.is_greedy(sampling):
+        assert not asked.parameters.draws
+    elif sampling.temperature is not None:
+        assert asked.parameters.draws
 
 
 @pytest.mark.req("OC-ADAPT-5040e")

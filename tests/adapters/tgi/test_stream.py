@@ -14,12 +14,14 @@ from adapter_api import (
     Message,
     Sampling,
     Started,
+    TaskId,
     Token,
     WorkerError,
     Workload,
 )
 from conformance.engines.script import (
     Accept,
+    Answer,
     Cut,
     Fail,
     Finish,
@@ -193,9 +195,37 @@ async def test_after_a_broken_stream_the_server_is_asked_anew(autojump_clock: Mo
 @pytest.mark.req("OC-ADAPT-5040f")
 async def test_without_the_probe_the_template_is_taken_as_it_is(autojump_clock: MockClock) -> None:
     async with open_rig(HELLO) as rig:
-        rig.double.load(Script.of(Fail(404, "", "")), path="/tokenize")
-        assert (await read(rig.adapter, request("", messages=CHAT))).text == "Hello"
+        rig.double.load(Script.of(Answer(404, b"")), path="/tokenize")
+        for _ in range(2):
+            assert (await read(rig.adapter, request("", messages=CHAT))).text == "Hello"
         assert str(rig.body("/generate_stream")["inputs"]).startswith("<s>[system]")
+        assert rig.paths().count("/tokenize") == 1
+
+
+@pytest.mark.req("OC-ADAPT-5040f")
+async def test_a_probe_without_an_answer_is_no_reason_to_guess(autojump_clock: MockClock) -> None:
+    async with open_rig(HELLO) as rig:
+        rig.double.load(Script.of(Answer(503, b"")), path="/tokenize")
+        outcome = await read(rig.adapter, request("", messages=CHAT))
+        assert outcome.error is not None
+        assert outcome.error.kind == "PoolUnavailable"
+        assert "/generate_stream" not in rig.paths()
+
+
+@pytest.mark.req("OC-ADAPT-5040f")
+async def test_a_chat_asks_itself_where_another_was_cancelled_while_it_asked(autojump_clock: MockClock) -> None:
+    async with open_rig(HELLO) as rig, trio.open_nursery() as nursery:
+        rig.double.load(Script.of(Stall()), path="/tokenize")
+        nursery.start_soon(read, rig.adapter, request("", messages=CHAT, task_id=TaskId("first")))
+        await trio.sleep(0.5)
+        second = Outcome()
+        nursery.start_soon(read, rig.adapter, request("", messages=CHAT), second)
+        await trio.sleep(0.5)
+        rig.double.load(path="/tokenize")
+        await rig.adapter.cancel(TaskId("first"))
+        await rig.settle()
+        assert second.text == "Hello"
+        assert str(rig.body("/generate_stream")["inputs"]).startswith("[system]")
 
 
 @pytest.mark.req("OC-ADAPT-5040m")
