@@ -43,11 +43,12 @@ def drift(lock: Lock, spec: Specification) -> list[Drift]:
     """Return every way in which the documents have left the lock, in the order of the documents."""
     agreed, dead = lock.by_id(), lock.tombstones()
     found = list(_edited(lock, spec))
+    edited = {each.id for each in found}
     for requirement in spec.requirements.values():
         if requirement.id in dead:
             message = f"{requirement.id} is used again; it was taken out at revision {dead[requirement.id].revision}"
             found.append(_drift(DriftKind.REUSED, requirement, message))
-        elif requirement.id in agreed:
+        elif requirement.id in agreed and requirement.id not in edited:
             found.extend(_changed(agreed[requirement.id], requirement))
     return found
 

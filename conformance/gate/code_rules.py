@@ -40,15 +40,6 @@ def agreements(project: Project) -> Iterator[Finding]:
         yield from _with_code(project, each, measure)
 
 
-def never_served(project: Project) -> Iterator[Finding]:
-    """Find routes that the documents rule out."""
-    for each in project.spec.agreements:
-        if each.what == "route":
-            for word in _in_code(project, each):
-                if word.word.partition(" ")[2] in project.spec.never_served:
-                    yield Finding("SPEC310", word.place, word.word, f"{word.word} is served and ruled out")
-
-
 def _with_code(project: Project, each: Agreement, measure: list[Word]) -> Iterator[Finding]:
     if not each.code:
         return
@@ -60,8 +51,10 @@ def _with_code(project: Project, each: Agreement, measure: list[Word]) -> Iterat
     if not found:
         return
     only_code, only_documents = _CODES.get(each.what, _OTHER)
+    ruled_out = project.spec.never_served if each.what == "route" else ()
     for word in _missing(found, measure):
-        yield Finding(only_code, word.place, word.word, f"{each.what} {word.word} is not in {each.documents[0]}")
+        code = "SPEC310" if word.word.partition(" ")[2] in ruled_out else only_code
+        yield Finding(code, word.place, word.word, f"{each.what} {word.word} is not in {each.documents[0]}")
     for word in _missing(measure, found):
         yield Finding(only_documents, word.place, word.word, f"{each.what} {word.word} is not in the code")
 

@@ -17,15 +17,13 @@ from . import baseline, evidence, kit
 from .base import lock_at
 from .facts import Evidence, Project
 from .finding import Finding, Place
-from .source import Unreadable, marked_tests, words_in_code
+from .source import marked_tests, words_in_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
-    from specs import Lock, Specification
-
-    from .facts import TestFact, Word
+    from specs import Lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,7 @@ def gather(sources: Sources) -> Project:
     """Return the facts; raise `SpecError` for documents, `BaseError` and `EvidenceError` for files of no use."""
     spec, troubles = load_from(sources.documents), list[Finding]()
     text, lock = _lock(sources.documents / LOCK, troubles)
+    places = {source for each in spec.agreements for source in each.code}
     is_kit = _is_kit(sources.documents)
     found, late = evidence.read(sources.evidence, spec)
     if is_kit and sources.play is not None:
@@ -60,8 +59,8 @@ def gather(sources: Sources) -> Project:
         base=lock_at(sources.documents, sources.base) if sources.base else None,
         checks=kit.checks(sources.root) if is_kit else (),
         mutants=kit.mutants(sources.root) if is_kit else (),
-        tests=_tests(sources.tests, troubles),
-        words=_words(sources.root, spec, troubles),
+        tests=marked_tests(sources.tests, troubles),
+        words={source: words_in_code(sources.root, source, troubles) for source in sorted(places)},
         evidence=found,
         baseline=expected,
         troubles=[*troubles, *late, *wrong],
@@ -82,26 +81,3 @@ def _lock(path: Path, troubles: list[Finding]) -> tuple[str, Lock | None]:
 def _is_kit(documents: Path) -> bool:
     own = Path(specs.__file__).parent
     return documents.resolve() == own.resolve()
-
-
-def _tests(folder: Path, troubles: list[Finding]) -> list[TestFact]:
-    found: list[TestFact] = []
-    try:
-        found.extend(marked_tests(folder))
-    except Unreadable as error:
-        troubles.append(_unreadable(error))
-    return found
-
-
-def _words(root: Path, spec: Specification, troubles: list[Finding]) -> dict[str, list[Word]]:
-    found: dict[str, list[Word]] = {}
-    for source in {source for each in spec.agreements for source in each.code}:
-        try:
-            found[source] = words_in_code(root, source)
-        except Unreadable as error:
-            troubles.append(_unreadable(error))
-    return found
-
-
-def _unreadable(error: Unreadable) -> Finding:
-    return Finding("SPEC311", error.place, Path(error.place.file).name, error.reason)

@@ -7,38 +7,30 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from .facts import TestFact, Word
-from .finding import Place
+from .finding import Finding, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 _VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable(Exception):
-    """A file is not valid Python: where, and what the parser says."""
-
-    place: Place
-    reason: str
-
-
-def marked_tests(folder: Path) -> Iterator[TestFact]:
-    """Yield every mark `req` of the tests below `folder`; tests that are always skipped do not count."""
-    for path in sorted(folder.rglob("test_*.py")):
-        for name, node in _marks(parsed(path)):
-            for id in _texts(node):
-                yield TestFact(id, f"{path.name}::{name}", Place(path.as_posix(), node.lineno))
+def marked_tests(folder: Path, troubles: list[Finding]) -> list[TestFact]:
+    """Return every mark `req` of the tests below `folder`; tests that are always skipped do not count."""
+    return [
+        TestFact(id, f"{path.name}::{name}", Place(path.as_posix(), node.lineno))
+        for path, tree in _trees(folder.rglob("test_*.py"), troubles)
+        for name, node in _marks(tree)
+        for id in _texts(node)
+    ]
 
 
-def words_in_code(root: Path, source: str) -> list[Word]:
+def words_in_code(root: Path, source: str, troubles: list[Finding]) -> list[Word]:
     """Return the words at a place of the code; none if it is not there.
 
     routes:FILES, calls:NAME:FILES, enum:NAME:FILES, attributes:NAME:FILES; FILES is a pattern below `root`.
@@ -50,29 +42,30 @@ def words_in_code(root: Path, source: str) -> list[Word]:
         return []
     return [
         Word(word, Place(path.as_posix(), line))
-        for path in sorted(root.glob(pattern))
-        for word, line in read(parsed(path), name)
+        for path, tree in _trees(root.glob(pattern), troubles)
+        for word, line in read(tree, name)
     ]
 
 
 def check_places(folder: Path) -> dict[str, Place]:
     """Return check id -> the place where a call builds the check."""
     found: dict[str, Place] = {}
-    for path in sorted(folder.rglob("*.py")):
-        for node in ast.walk(parsed(path)):
+    for path, tree in _trees(folder.rglob("*.py"), []):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and _callee(node).lower().endswith("check"):
                 for id in _texts(node)[:1] + _keyword(node, "id"):
                     found.setdefault(id, Place(path.as_posix(), node.lineno))
     return found
 
 
-@cache
-def parsed(path: Path) -> ast.Module:
-    """Return the tree of a file; raise `Unreadable` if it has none."""
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise Unreadable(Place(path.as_posix(), error.lineno or 1), error.msg) from None
+def _trees(paths: Iterable[Path], troubles: list[Finding]) -> Iterator[tuple[Path, ast.Module]]:
+    """Yield the tree of each file that has one, and put the others among the troubles."""
+    for path in sorted(paths):
+        try:
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, ValueError) as error:
+            line = error.lineno if isinstance(error, SyntaxError) else None
+            troubles.append(Finding("SPEC311", Place(path.as_posix(), line or 1), path.name, str(error)))
 
 
 def _marks(tree: ast.AST, inside: str = "module") -> Iterator[tuple[str, ast.Call]]:

@@ -35,7 +35,6 @@ RULES: tuple[Callable[[Project], Iterable[Finding]], ...] = (
     document_rules.since,
     document_rules.profiles,
     code_rules.agreements,
-    code_rules.never_served,
     proof_rules.requirements,
     proof_rules.advice,
     proof_rules.checks,

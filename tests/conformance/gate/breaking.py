@@ -1,0 +1,102 @@
+"""One way to break the project, and what the gate says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from conformance.gate.document_rules import unreadable
+from conformance.gate.facts import Evidence, Run
+from conformance.gate.verdict import Verdict, judge, verdict
+from specs import SpecError
+from specs.__main__ import write_lock
+
+from .project import edit, gathered, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from conformance.gate.facts import CheckFact, MutantFact, Project, TestRuns
+
+    Facts = Callable[[Project], Project]
+
+
+def same(project: Project) -> Project:
+    """Leave the facts as they are."""
+    return project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """An edit, new or removed files, or other facts; `at` is the file, and a text on the line, that are blamed.
+
+    With `is_locked` the lock is brought up to date afterwards.
+    """
+
+    name: str
+    code: str
+    at: tuple[str, str]
+    edit: tuple[str, str, str] | None = None
+    files: Mapping[str, str | None] = field(default_factory=dict)
+    facts: Facts = same
+    is_locked: bool = True
+
+    def judged(self, folder: Path) -> Verdict:
+        """Break the project in the folder and judge it."""
+        write(folder)
+        if self.edit is not None:
+            edit(folder, *self.edit)
+        for name, text in self.files.items():
+            if text is None:
+                (folder / name).unlink()
+            else:
+                (folder / name).write_text(text, encoding="utf-8")
+        try:
+            if self.is_locked:
+                write_lock(folder / "specs")
+            return judge(self.facts(gathered(folder)))
+        except SpecError as error:
+            return verdict([unreadable(error)])
+
+    def line(self, folder: Path) -> int:
+        """Return the line that is to be blamed."""
+        file, text = self.at
+        if not text or not (folder / file).exists():
+            return int(text or 1)
+        lines = (folder / file).read_text(encoding="utf-8").splitlines()
+        return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+def document(name: str, code: str, file: str, on: str, old: str, new: str, *, is_locked: bool = True) -> Broken:
+    """Break a document by replacing a text."""
+    path = f"specs/{file}"
+    return Broken(name=name, code=code, at=(path, on), edit=(path, old, new), is_locked=is_locked)
+
+
+def suite(name: str, code: str, at: tuple[str, str], facts: Facts) -> Broken:
+    """Break the suite or its evidence."""
+    return Broken(name=name, code=code, at=at, facts=facts)
+
+
+def checks(*checks: CheckFact) -> Facts:
+    """Judge with other checks, and the broken adapters of those that are left."""
+    ids = {check.id for check in checks}
+    return lambda project: replace(
+        project, checks=checks, mutants=[each for each in project.mutants if each.killed_by in ids]
+    )
+
+
+def mutants(*mutants: MutantFact) -> Facts:
+    """Judge with other broken adapters."""
+    return lambda project: replace(project, mutants=mutants)
+
+
+def runs(
+    runs: Mapping[str, Mapping[str, Run]],
+    kills: Mapping[str, tuple[str, ...]] | None = None,
+    tests: Mapping[str, TestRuns] | None = None,
+) -> Facts:
+    """Judge with other evidence."""
+    evidence = Evidence(checks=runs, mutants=kills, tests=tests)
+    return lambda project: replace(project, evidence=evidence)

@@ -1,0 +1,48 @@
+"""Every way to break a project has its own code, at the file and line of the fault, and nothing else is blamed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.gate.codes import CODES, TOO_LITTLE, Severity
+from conformance.gate.verdict import judge
+from conformance.outcome import Exit
+
+from .broken_code import CODE
+from .broken_documents import AGREEMENTS, LOCKS, UNREADABLE
+from .broken_suites import EXCEPTIONS, PROOFS
+from .project import gathered, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .breaking import Broken
+
+ALL = [*UNREADABLE, *LOCKS, *AGREEMENTS, *PROOFS, *EXCEPTIONS, *CODE]
+
+
+@pytest.mark.req("GATE-1001", "GATE-1003")
+def test_a_project_in_which_everything_agrees_is_not_blamed(tmp_path: Path) -> None:
+    verdict = judge(gathered(write(tmp_path)))
+    assert list(verdict.findings) == []
+    assert verdict.exit_code is Exit.CONFORMING
+
+
+@pytest.mark.req(
+    "GATE-1001", "GATE-1001a", "GATE-1001b", "GATE-1001c", "GATE-1001d", "GATE-1002", "GATE-1003", "GATE-1003a",
+    "GATE-1004", "GATE-1004a", "GATE-1005", "GATE-1005a", "GATE-1005b",
+)  # fmt: skip
+@pytest.mark.parametrize("broken", ALL, ids=lambda broken: f"{broken.code} {broken.name}")
+def test_what_is_broken_is_found_where_it_is_and_nothing_else(broken: Broken, tmp_path: Path) -> None:
+    verdict = broken.judged(tmp_path)
+    told = [(each.code_id, each.place.file.removeprefix(f"{tmp_path}/"), each.place.line) for each in verdict.findings]
+    assert told == [(broken.code, broken.at[0], broken.line(tmp_path))], [each.message for each in verdict.findings]
+    wrong = Exit.TOO_LITTLE_RAN if broken.code == TOO_LITTLE else Exit.NOT_CONFORMING
+    is_warning = CODES[broken.code].severity is Severity.WARNING
+    assert verdict.exit_code is (Exit.CONFORMING if is_warning else wrong)
+
+
+def test_every_code_is_given_for_something() -> None:
+    assert {broken.code for broken in ALL} == CODES.keys() - {"SPEC402"}, "SPEC402 is in test_evidence.py"
