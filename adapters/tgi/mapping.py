@@ -92,8 +92,8 @@ class _Token(msgspec.Struct):
 
 class _Details(msgspec.Struct):
     finish_reason: str = ""
-    generated_tokens: int | None = None
-    input_length: int | None = None
+    generated_tokens: Count | None = None
+    input_length: Count | None = None
 
 
 class _Frame(msgspec.Struct):
@@ -129,6 +129,9 @@ class Reading:
             raise self._failure(event.data)
         if frame.token is None:
             raise ValueError("a frame has neither a token nor an error")
+        if self._frames and frame.generated_text is None and frame.token.text and not frame.token.special:
+            self._frames += 1
+            return (self._text(frame.token.text, so_far),)  # nearly every frame
         return self._events(frame, frame.token, so_far)
 
     def _events(self, frame: _Frame, token: _Token, so_far: Progress) -> Iterator[TokenEvent]:

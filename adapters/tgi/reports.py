@@ -22,8 +22,8 @@ class _Info(msgspec.Struct):
     version: str | None = None
     sha: str | None = None
     model_sha: str | None = None
-    max_concurrent_requests: int | None = None
-    max_total_tokens: int | None = None
+    max_concurrent_requests: Count | None = None
+    max_total_tokens: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from conformance.engines.host import Link
 from conformance.engines.seats import Seats
 from conformance.engines.server import ServerDouble, open_double
 
-from . import replies, requests, voices
+from . import replies, requests, tokens, voices
 from .generation import Generation, Overloaded
 from .replies import Model
-from .requests import Invalid, Limits, Refused
+from .requests import Refused
+from .validation import Invalid, Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -179,12 +180,12 @@ class TgiDouble(ServerDouble):
 
     async def _tokenize(self, exchange: Exchange) -> None:
         asked = requests.read_native(*_body(exchange), is_stream=False)
-        pieces = requests.tokenize(asked.prompt, adds_bos=True)
+        pieces = tokens.tokenize(asked.prompt, adds_bos=True)
         await _ok(exchange, replies.dump(replies.tokens(pieces)))
 
     async def _chat_tokenize(self, exchange: Exchange) -> None:
         asked = requests.read_chat(*_body(exchange), has_template=self.settings.has_template)
-        pieces = requests.tokenize(asked.prompt, adds_bos=False)
+        pieces = tokens.tokenize(asked.prompt, adds_bos=False)
         answer = {"tokenize_response": replies.tokens(pieces), "templated_text": asked.prompt}
         await _ok(exchange, replies.dump(answer))
 

@@ -16,8 +16,9 @@ from conformance.engines import made_up
 from conformance.engines.play import play
 from conformance.engines.script import Fail, Finish, Script, Text, Usage
 
-from . import replies, requests
+from . import replies, tokens
 from .replies import Outcome, Token
+from .validation import Invalid, validate
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .requests import Generation as Asked
     from .voices import Voice
 
-EOS = Token(requests.EOS, requests.EOS_TEXT, is_special=True)
+EOS = Token(tokens.EOS, tokens.EOS_TEXT, is_special=True)
 OVERLOADED = Fail(429, "overloaded", "Model is overloaded")
 _BEFORE_STREAMS = frozenset({"template_error", "missing_template_variable", "tool_error"})
 _KINDS = {429: "overloaded", 422: "validation", 424: "generation", 503: "healthcheck"}
@@ -88,11 +89,11 @@ class Generation:
         """Find room, then play. Whatever the way out, the permit is free at once and the place at the next token."""
         try:
             with self._server.permit():
-                requests.validate(self._asked, self._server.settings.limits)
+                validate(self._asked, self._server.settings.limits)
                 await self._run_in_batch(script)
         except Overloaded:
             await self._report(OVERLOADED)
-        except requests.Invalid as wrong:
+        except Invalid as wrong:
             await self._report(Fail(replies.STATUSES[wrong.kind], wrong.kind, wrong.message))
         finally:
             if not self.is_finished:
@@ -114,7 +115,7 @@ class Generation:
             return
         for place in range(step.tokens - 1):  # tokens that end inside the character have no text yet
             await self._tell(Token(made_up.token_id(f"{step.text}/{place}"), ""))
-        token = Token(requests.token_id(step.text), step.text)
+        token = Token(tokens.token_id(step.text), step.text)
         if self._holds_last_text and not self._texts_to_come:
             self._held = token
         else:
@@ -145,7 +146,7 @@ class Generation:
         self._usage = usage
 
     async def finish(self, reason: str) -> None:
-        held = self._held or (EOS if reason == "stop" else Token(requests.token_id(""), ""))
+        held = self._held or (EOS if reason == "stop" else Token(tokens.token_id(""), ""))
         self._tokens.append(held)
         outcome = self._outcome(replies.FINISH_REASONS.get(reason, reason))
         self.is_finished = True
@@ -249,13 +250,13 @@ class Generation:
             tokens_out=told.tokens_out,
             seed=self._seed if self._asked.parameters.draws else None,
             tokens=self._tokens,
-            prefill=requests.tokenize(self._asked.prompt, adds_bos=True),
+            prefill=tokens.tokenize(self._asked.prompt, adds_bos=True),
         )
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         characters = ("x-compute-characters", str(len(self._asked.prompt)))
-        buffering = (("x-accel-buffering", "no"),) if self._asked.is_stream else ()
-        return (*replies.CORS, ("x-compute-type", "cpu"), characters, *buffering)
+        streams = (("x-accel-buffering", "no"), ("cache-control", "no-cache")) if self._asked.is_stream else ()
+        return (*replies.CORS, ("x-compute-type", "cpu"), characters, *streams)
 
 
 def _timings(outcome: Outcome) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from adapter_api import JsonValue
 
-    from .requests import Piece
+    from .tokens import Piece
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"

@@ -1,20 +1,20 @@
-"""What TGI reads from a request and how it refuses one, in the router's words.
+"""What TGI reads from a request.
 
 Pure. Three layers refuse, in this order: the one that reads JSON (plain text), the chat template (`template_error`),
-and the validation of a generation (`validation`), which runs once a permit has been taken. Fields that the double does
-not know are ignored, as the router ignores them.
+and the validation of a generation (`validation.py`). Fields that the double does not know are ignored, as the router
+ignores them.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from conformance.engines import made_up
+from .tokens import BOS_TEXT, EOS_TEXT, ids, tokenize
+from .validation import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,6 @@ U32 = Annotated[int, Meta(ge=0, lt=2**32)]
 U64 = Annotated[int, Meta(ge=0)]
 I32 = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
 
-BOS, EOS = 1, 2
-BOS_TEXT, EOS_TEXT = "<s>", "</s>"
 DEFAULT_NEW_TOKENS = 100
 BASE_MODEL = "tgi"
 
@@ -37,26 +35,6 @@ class Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status, self.text = status, text
-
-
-class Invalid(Exception):
-    """The router refuses a request; `kind` is its `error_type`."""
-
-    def __init__(self, message: str, kind: str = "validation") -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = f"Input validation error: {message}" if kind == "validation" else message
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the router was started with; sizes in tokens. `adapters` are the LoRA adapters there are, None: any name."""
-
-    max_input_tokens: int
-    max_total_tokens: int
-    max_stop_sequences: int = 4
-    max_best_of: int = 2
-    adapters: tuple[str, ...] | None = None
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,33 +150,6 @@ class Generation:
         return self.prompt if self.parameters.return_full_text else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A token of a text and where it stands, counted in characters."""
-
-    id: int
-    text: str
-    start: int
-    stop: int
-
-
-def tokenize(text: str, *, adds_bos: bool) -> list[Piece]:
-    """Cut a text into made-up tokens: the special ones, words with their leading space, and single signs."""
-    added = [Piece(BOS, "", 0, 0)] if adds_bos else []
-    found = re.finditer(r"</?s>| ?\w+|[^\w\s]|\s", text)
-    return added + [Piece(token_id(match[0]), match[0], match.start(), match.end()) for match in found]
-
-
-def token_id(text: str) -> int:
-    """Return the made-up id of a token."""
-    return {BOS_TEXT: BOS, EOS_TEXT: EOS}.get(text) or made_up.token_id(text)
-
-
-def ids(pieces: Sequence[Piece]) -> tuple[int, ...]:
-    """Return the ids of some tokens."""
-    return tuple(piece.id for piece in pieces)
-
-
 def read_native(body: bytes, content_type: str, *, is_stream: bool | None) -> Generation:
     """Return what a native body asks for; with `is_stream` None its own field decides."""
     given = _read(body, content_type, _Native)
@@ -238,61 +189,6 @@ def read_chat(body: bytes, content_type: str, *, has_template: bool) -> Generati
         given.stream,
         wants_usage=options is not None and options.include_usage,
     )
-
-
-def validate(wanted: Generation, limits: Limits) -> None:
-    """Refuse what the router refuses, in its order."""
-    _validate_parameters(wanted.parameters, limits, is_stream=wanted.is_stream)
-    if not wanted.prompt:
-        raise Invalid("`inputs` cannot be empty")
-    count, new = len(wanted.tokens), wanted.limit
-    if count + new > limits.max_total_tokens:
-        raise Invalid(
-            f"`inputs` tokens + `max_new_tokens` must be <= {limits.max_total_tokens}. "
-            f"Given: {count} `inputs` tokens and {new} `max_new_tokens`"
-        )
-    if count > limits.max_input_tokens:
-        raise Invalid(f"`inputs` must have less than {limits.max_input_tokens} tokens. Given: {count}")
-
-
-def _validate_parameters(given: Parameters, limits: Limits, *, is_stream: bool) -> None:
-    best_of = 1 if given.best_of is None else given.best_of
-    rules = (
-        (is_stream and best_of != 1, "`best_of` != 1 is not supported when streaming tokens"),
-        (
-            is_stream and given.decoder_input_details,
-            "`decoder_input_details` == true is not supported when streaming tokens",
-        ),
-        (best_of > limits.max_best_of, f"`best_of` must be > 0 and <= {limits.max_best_of}. Given: {best_of}"),
-        (best_of > 1 and not given.draws, "you must use sampling when `best_of` is > 1"),
-        (_is_not_positive(given.temperature), "`temperature` must be strictly positive"),
-        (_is_not_positive(given.repetition_penalty), "`repetition_penalty` must be strictly positive"),
-        (not -2 <= (given.frequency_penalty or 0) <= 2, "`frequency_penalty` must be >= -2.0 and <= 2.0"),
-        (not _is_a_share(given.top_p), "`top_p` must be > 0.0 and < 1.0"),
-        (not _is_a_share(given.typical_p), "`typical_p` must be > 0.0 and < 1.0"),
-        (_is_not_positive(given.top_k), "`top_k` must be strictly positive"),
-        (given.max_new_tokens == 0, "`max_new_tokens` must be strictly positive"),
-        (
-            len(given.stop) > limits.max_stop_sequences,
-            f"`stop` supports up to {limits.max_stop_sequences} stop sequences. Given: {len(given.stop)}",
-        ),
-        (best_of > 1 and given.seed is not None, "`seed` must not be set when `best_of` > 1"),
-        (
-            None not in {given.adapter_id, limits.adapters} and given.adapter_id not in (limits.adapters or ()),
-            f"adapter `{given.adapter_id}` is not loaded",
-        ),
-    )
-    for is_broken, words in rules:
-        if is_broken:
-            raise Invalid(words)
-
-
-def _is_not_positive(value: float | None) -> bool:
-    return value is not None and value <= 0
-
-
-def _is_a_share(value: float | None) -> bool:
-    return value is None or 0 < value < 1
 
 
 def _templated(messages: Sequence[_Message], *, has_template: bool) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adapter_api import AdapterError, Message, Sampling, TaskId, TaskRequest
 from adapters.tgi import chat
 from conformance.engines.tgi import requests
+from conformance.engines.tgi import tokens as tokenizer
 
 pytestmark = pytest.mark.req("OC-ADAPT-5040f")
 
@@ -101,7 +102,7 @@ def test_the_native_route_makes_the_very_tokens_of_the_chat_route(turns: list[tu
     """Held against the double's tokenizer, which finds special tokens in a text as the real ones do."""
     body = json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]}).encode()
     chat_route = requests.read_chat(body, "application/json", has_template=True)
-    pieces = requests.tokenize(chat_route.prompt, adds_bos=False)
+    pieces = tokenizer.tokenize(chat_route.prompt, adds_bos=False)
     made = chat.Templated(chat_route.prompt, [chat.TokenView(piece.id, piece.start, piece.stop) for piece in pieces])
-    sent = chat.prompt(made, (requests.BOS,))
-    assert requests.ids(requests.tokenize(sent, adds_bos=True)) == chat_route.tokens
+    sent = chat.prompt(made, (tokenizer.BOS,))
+    assert tokenizer.ids(tokenizer.tokenize(sent, adds_bos=True)) == chat_route.tokens

@@ -26,7 +26,7 @@ from adapter_api import (
     WorkerReset,
 )
 from adapters.tgi import mapping
-from conformance.engines.tgi import requests
+from conformance.engines.tgi import requests, validation
 from http_util.live import Progress
 from http_util.sse import ServerEvent
 
@@ -130,7 +130,7 @@ def test_the_engine_takes_whatever_the_service_lets_through(sampling: Sampling, 
     request = TaskRequest(task_id=TaskId("t"), max_tokens=8, sampling=sampling)
     body = json.dumps({"inputs": "Hi", "parameters": mapping.parameters(request, seed, None)}).encode()
     asked = requests.read_native(body, "application/json", is_stream=True)
-    requests.validate(asked, requests.Limits(1024, 2048))
+    validation.validate(asked, validation.Limits(1024, 2048))
     if mapping.is_greedy(sampling):
         assert not asked.parameters.draws
     elif sampling.temperature is not None:
