@@ -335,8 +335,10 @@ async def test_a_server_that_exits_says_so_on_open_connections(autojump_clock: M
         ("/v2/nope", asks(), 404, "Not Found"),
         ("/v2/models/ensemble/config", asks(), 405, "Method Not Allowed"),
         ("/metrics", None, 404, "Not Found"),
-        (STREAM, {"text_input": "Hi", "stream": True}, 400, "missing required input(s) ['max_tokens']"),
-        (STREAM, asks(max_tokens="2"), 400, "Unable to parse 'data' of input 'max_tokens'"),
+        (STREAM, {"text_input": "Hi"}, 400, "missing required input(s) ['max_tokens']"),
+        (STREAM, {"text_input": "Hi", "stream": True}, 500, "max_tokens must be a single value > 0"),
+        (STREAM, asks(max_tokens="2"), 500, "attempt to access JSON non-signed-integer as signed-integer"),
+        (STREAM, asks(max_tokens=2**31), 500, "attempt to access JSON non-signed-integer as signed-integer"),
         (STREAM, asks(logit_bias=[1]), 400, "parameter 'logit_bias' has invalid type"),
         (STREAM, asks(max_tokens=0), 500, "max_tokens must be a single value > 0"),
         (STREAM, asks("word " * 3000), 500, "Prompt length (3000) exceeds maximum input length (2048)"),
@@ -455,7 +457,7 @@ async def test_statistics_tell_success_from_failure(autojump_clock: MockClock) -
     assert isinstance(answer.json, dict)
     stats = answer.json["model_stats"][0]["inference_stats"]
     assert (stats["success"]["count"], stats["fail"]) == (1, {"count": 1, "ns": 2_000_000_000})
-    assert unknown.status == 404
+    assert (unknown.status, unknown.json) == (400, {"error": "requested model 'nope' is not available"})
 
 
 async def test_a_path_may_have_a_script_of_its_own(autojump_clock: MockClock) -> None:

@@ -148,4 +148,4 @@ class TritonDouble(ServerDouble):
         if exchange.request.path == "/metrics":
             await exchange.answer(200, self.repository.metrics(), "text/plain; charset=utf-8")
         else:
-            await exchange.answer(404, b"", "text/plain")
+            await exchange.answer(200, b"", "text/plain; charset=utf-8")

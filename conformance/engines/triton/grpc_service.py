@@ -10,11 +10,11 @@ from . import replies
 from .failures import Code, Refused
 from .grpc_call import Call
 from .grpc_sinks import OneMessage, StreamMessages, fail_in_stream
-from .protobuf import NotProtobuf, decode, encode
+from .protobuf import SCHEMA, NotProtobuf, decode, encode
 from .requests import read_message
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from conformance.engines.http2 import Http2Exchange
 
@@ -99,7 +99,7 @@ class GrpcService:
             sink = StreamMessages(call, request)
             await self._repository.infer(call.exchange, request, sink, sink.wire)
         except Refused as refused:
-            await fail_in_stream(call, {name: asked[name] for name in ("model_name", "id")}, refused)
+            await fail_in_stream(call, {"id": asked["id"]}, refused)
         if call.exchange.is_ended:
             stream.cancel()
 
@@ -117,12 +117,11 @@ class GrpcService:
         return self._repository.find(str(asked["name"]), str(asked["version"]))
 
     def _model_ready(self, asked: Fields) -> Fields:
-        self._repository.known(str(asked["name"]), str(asked["version"]))
-        return {"ready": self._repository.is_ready}
+        return {"ready": self._repository.has_ready(str(asked["name"]), str(asked["version"]))}
 
     def _statistics(self, asked: Fields) -> Fields:
         name = str(asked["name"])
-        models = [self._repository.known(name, str(asked["version"]))] if name else self._repository.models.values()
+        models = [self._repository.counted(name, str(asked["version"]))] if name else self._repository.models.values()
         return {"model_stats": [self._repository.tally_of(model).fields(model.name) for model in models]}
 
     def _index(self, _asked: Fields) -> Fields:
@@ -130,10 +129,17 @@ class GrpcService:
         return cast("Fields", {"models": entries})
 
 
+def _known(message: str, given: Mapping[str, object]) -> Fields:
+    """Return the fields that our part of the message has."""
+    return cast("Fields", {name: given[name] for name in SCHEMA[message] if name in given})
+
+
 def _config(model: Model) -> Fields:
-    config = replies.config(model)
-    for name, specs in (("input", model.inputs), ("output", model.outputs)):
+    config = dict(_known("ModelConfig", replies.config(model)))
+    for name, message, specs in (("input", "ModelInput", model.inputs), ("output", "ModelOutput", model.outputs)):
         entries = cast("list[dict[str, object]]", config[name])
-        for entry, spec in zip(entries, specs, strict=True):
-            entry["data_type"] = replies.data_type(spec.datatype)
-    return cast("Fields", config)
+        types = [replies.data_type(spec.datatype) for spec in specs]
+        config[name] = [
+            _known(message, {**entry, "data_type": kind}) for entry, kind in zip(entries, types, strict=True)
+        ]
+    return config

@@ -33,7 +33,7 @@ def response(request: InferRequest, outputs: Iterable[Tensor], *, is_last: bool 
     wanted = [tensor for tensor in outputs if not request.outputs or tensor.name in request.outputs]
     fields: dict[str, Value] = {
         "model_name": request.model.name,
-        "model_version": PERMANENT_VERSION,
+        "model_version": PERMANENT_VERSION if wanted else "",
         "id": request.id,
         "outputs": [{"name": each.name, "datatype": each.datatype, "shape": each.shape} for each in wanted],
         "raw_output_contents": [tensors.to_raw(each) for each in wanted],
@@ -113,7 +113,7 @@ class StreamMessages(_GrpcSink):
         await self._send({"infer_response": response(self._request, outputs, is_last=is_last)})
 
     async def fail(self, failure: Refused) -> None:
-        await fail_in_stream(self._call, {"model_name": self._request.model.name, "id": self._request.id}, failure)
+        await fail_in_stream(self._call, {"id": self._request.id}, failure)
 
     async def refuse(self, failure: Refused) -> None:
         await self.fail(failure)

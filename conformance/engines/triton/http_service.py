@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Exchange, str, str], Awaitable[None]]
 
-_MODEL = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
+_MODEL = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[0-9]+))?"
 _WORK = re.compile(rf"{_MODEL}/(infer|generate|generate_stream)")
 
 
@@ -72,10 +72,14 @@ class HttpService:
             raise Refused("Server exiting", Code.UNAVAILABLE)
         matches = [(route, found) for route in self._routes if (found := route.path.fullmatch(exchange.request.path))]
         if not matches:
-            raise Refused("Not Found", Code.NOT_FOUND)
+            await refuse(exchange, Refused("Not Found", Code.NOT_FOUND), replies.PLAIN)
+            return
         route, found = matches[0]
         if route.method != exchange.request.method:
-            raise Refused("Method Not Allowed", status=405)
+            is_generate = route.handler in {self._generate, self._generate_stream}
+            content_type = replies.JSON if is_generate else replies.PLAIN
+            await refuse(exchange, Refused("Method Not Allowed", status=405), content_type)
+            return
         names = found.groupdict()
         await route.handler(exchange, names.get("model") or "", names.get("version") or "")
 
@@ -96,16 +100,16 @@ class HttpService:
         await _ok(exchange, replies.metadata(self._repository.find(model, version)))
 
     async def _model_ready(self, exchange: Exchange, model: str, version: str) -> None:
-        self._repository.known(model, version)
-        if not self._repository.is_ready:
-            raise Refused("Model version not ready")
-        await _empty(exchange, 200)
+        if self._repository.has_ready(model, version):
+            await _empty(exchange, 200)
+        else:
+            await refuse(exchange, Refused("Model version not ready"), replies.PLAIN)
 
     async def _config(self, exchange: Exchange, model: str, version: str) -> None:
         await _ok(exchange, replies.config(self._repository.find(model, version)))
 
     async def _stats(self, exchange: Exchange, model: str, version: str) -> None:
-        found = self._repository.known(model, version)
+        found = self._repository.counted(model, version)
         await _ok(exchange, {"model_stats": [_entry(self._repository, found)]})
 
     async def _all_stats(self, exchange: Exchange, _model: str, _version: str) -> None:
@@ -116,7 +120,8 @@ class HttpService:
         found = self._admitted(exchange, model, version)
         if found.is_decoupled:
             text = "HTTP end point doesn't support models with decoupled transaction policy"
-            raise Refused(text, Code.UNSUPPORTED)
+            await refuse(exchange, Refused(text, Code.UNSUPPORTED), replies.PLAIN)
+            return
         body = _body(exchange.request, self._repository.settings.max_body)
         request = read_infer(body, _json_size(exchange.request), found)
         sink = InferSink(exchange, request)
@@ -145,14 +150,14 @@ class HttpService:
 
 
 def _entry(repository: Repository, model: Model) -> object:
-    fields = repository.tally_of(model).fields(model.name)
-    return {**fields, "response_stats": {}, "batch_stats": [], "memory_usage": []}
+    tally = repository.tally_of(model)
+    return {**tally.fields(model.name), "response_stats": {}, "batch_stats": tally.batches, "memory_usage": []}
 
 
 def _plain_body(request: SeenRequest) -> bytes:
     encoding = request.headers.get("content-encoding", "identity")
     if encoding not in {"", "identity"}:
-        raise Refused(f"Unsupported Content-Encoding '{encoding}', only 'identity' is supported")
+        raise Refused("Unsupported content-encoding, only 'identity' is supported.")
     return request.body
 
 
@@ -173,4 +178,4 @@ async def _ok(exchange: Exchange, value: object) -> None:
 
 
 async def _empty(exchange: Exchange, status: int) -> None:
-    await exchange.answer(status, b"", "text/plain")
+    await exchange.answer(status, b"", replies.PLAIN)

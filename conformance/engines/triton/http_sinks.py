@@ -25,9 +25,9 @@ _ONE = (
 )
 
 
-async def refuse(exchange: Exchange, failure: Refused) -> None:
+async def refuse(exchange: Exchange, failure: Refused, content_type: str = replies.JSON) -> None:
     """Answer with an error body."""
-    await exchange.answer(failure.status, replies.error(failure.message), replies.JSON)
+    await exchange.answer(failure.status, replies.error(failure.message), content_type)
 
 
 @final
@@ -142,7 +142,16 @@ class GenerateSink(_OnceSink):
     async def complete(self) -> None:
         is_one = len(self._responses) == 1
         body = replies.generated(self._request, self._responses[0]) if is_one else {"error": _ONE}
-        await self._exchange.answer(200, replies.dump(body), replies.JSON)
+        await self._say(200, replies.responded(body))
+
+    async def fail(self, failure: Refused) -> None:
+        await self._say(failure.status, replies.error(failure.message))
+
+    async def _say(self, status: int, body: bytes) -> None:
+        """Answer in chunks: a model's answers come so, the server's own have a length."""
+        await self._exchange.start(status, replies.JSON)
+        await self._exchange.send(body)
+        await self._exchange.end()
 
 
 @final

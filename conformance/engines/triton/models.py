@@ -38,7 +38,7 @@ class Dialect:
     The fields name inputs: how many tokens at most (`default_limit` if absent; None where it is required), whether to
     stream, the seed, whether to leave the prompt out. `is_cumulative` repeats all text so far in each response.
     `echoes_in_stream` puts the prompt in front also while streaming. `has_finish_reason` and `has_counts` are what a
-    request can ask for.
+    request can ask for. A limit of no tokens is an error unless `takes_no_tokens`.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Dialect:
     echoes_in_stream: bool = False
     has_finish_reason: bool = False
     has_counts: bool = False
+    takes_no_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .tensors import Tensor
 
 JSON = "application/json"
+PLAIN = "text/plain"
 EVENTS = "text/event-stream; charset=utf-8"
 EXTENSIONS = (
     "classification",
@@ -39,9 +40,34 @@ EXTENSIONS = (
 _DATA_TYPES = ("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64")
 
 
+_OUTPUT: Mapping[str, JsonValue] = {"label_filename": "", "is_shape_tensor": False, "is_non_linear_format_io": False}
+_INPUT: Mapping[str, JsonValue] = {
+    "format": "FORMAT_NONE",
+    "is_shape_tensor": False,
+    "allow_ragged_batch": False,
+    "is_non_linear_format_io": False,
+}
+_OPTIMIZATION: Mapping[str, JsonValue] = {
+    "priority": "PRIORITY_DEFAULT",
+    "input_pinned_memory": {"enable": True},
+    "output_pinned_memory": {"enable": True},
+    "gather_kernel_buffer_threshold": 0,
+    "eager_batching": False,
+}
+_INSTANCE: Mapping[str, JsonValue] = {
+    "kind": "KIND_CPU",
+    "count": 1,
+    "gpus": [],
+    "secondary_devices": [],
+    "profile": [],
+    "passive": False,
+    "host_policy": "",
+}
+
+
 def dump(value: object) -> bytes:
-    """Return `value` as the server writes JSON: keys in order, no spaces."""
-    return msgspec.json.encode(value, order="sorted")
+    """Return `value` as the server writes JSON."""
+    return msgspec.json.encode(value)
 
 
 def error(message: str) -> bytes:
@@ -51,7 +77,12 @@ def error(message: str) -> bytes:
 
 def event(value: object) -> bytes:
     """Return one event of a stream."""
-    return b"data: " + dump(value) + b"\n\n"
+    return b"data: " + responded(value) + b"\n\n"
+
+
+def responded(value: object) -> bytes:
+    """Return one response of the generate extension, which has its keys in order."""
+    return msgspec.json.encode(value, order="sorted")
 
 
 def server(version: str) -> dict[str, JsonValue]:
@@ -76,10 +107,20 @@ def config(model: Model) -> dict[str, JsonValue]:
         "name": model.name,
         "platform": model.platform,
         "backend": model.backend,
+        "runtime": "",
+        "version_policy": {"latest": {"num_versions": 1}},
         "max_batch_size": model.max_batch,
-        "input": [{**_config(spec), "optional": spec.optional} for spec in model.inputs],
-        "output": [_config(spec) for spec in model.outputs],
+        "input": [{**_config(spec), **_INPUT, "optional": spec.optional} for spec in model.inputs],
+        "output": [{**_config(spec), **_OUTPUT} for spec in model.outputs],
+        "batch_input": [],
+        "batch_output": [],
+        "optimization": _OPTIMIZATION,
+        "instance_group": [{"name": f"{model.name}_0", **_INSTANCE}],
+        "default_model_filename": "model.py",
+        "cc_model_filenames": {},
+        "metric_tags": {},
         "parameters": {name: {"string_value": value} for name, value in model.parameters},
+        "model_warmup": [],
         "model_transaction_policy": {"decoupled": model.is_decoupled},
     }
 
@@ -92,7 +133,7 @@ def data_type(name: str) -> int:
 def index(models: Iterable[Model], *, is_ready: bool) -> list[JsonValue]:
     """Return the index of the repository."""
     state = "READY" if is_ready else "LOADING"
-    return [{"name": model.name, "version": PERMANENT_VERSION, "state": state, "reason": ""} for model in models]
+    return [{"name": model.name, "version": PERMANENT_VERSION, "state": state} for model in models]
 
 
 def generated(request: InferRequest, outputs: Iterable[Tensor]) -> dict[str, JsonValue]:
@@ -111,13 +152,14 @@ def generated(request: InferRequest, outputs: Iterable[Tensor]) -> dict[str, Jso
 def inferred(request: InferRequest, outputs: Iterable[Tensor]) -> tuple[bytes, int | None]:
     """Return the body of an `infer` answer and the size of its JSON; None if nothing follows the JSON."""
     entries: list[JsonValue] = []
+    identifier = {"id": request.id} if request.id else {}
     tail = b""
     for tensor in outputs:
         is_binary = request.outputs.get(tensor.name, request.is_binary)
         raw = tensors.to_raw(tensor) if is_binary else b""
         tail += raw
         entries.append(_entry(tensor, len(raw) if is_binary else None))
-    head = dump({"id": request.id, "model_name": request.model.name, "model_version": "1", "outputs": entries})
+    head = dump({**identifier, "model_name": request.model.name, "model_version": "1", "outputs": entries})
     return head + tail, len(head) if tail else None
 
 

@@ -47,6 +47,12 @@ class Process(Protocol):
         """Make every generation report `failure`."""
 
 
+_NO_NUMBER = (
+    "failed to get model version from specified version string '{}' (details: stol), version should be an integral "
+    "value > 0"
+)
+
+
 @final
 class Repository:
     """The models of one server."""
@@ -72,9 +78,21 @@ class Repository:
         """Return a model of the repository, ready or not, or refuse as the server does."""
         if name not in self.models:
             raise Refused(f"Request for unknown model: '{name}' is not found", Code.NOT_FOUND)
+        if version and not version.isdecimal():
+            raise Refused(_NO_NUMBER.format(version))
         if version not in {"", PERMANENT_VERSION}:
             raise Refused(f"Request for unknown model: '{name}' version {version} is not found", Code.NOT_FOUND)
         return self.models[name]
+
+    def has_ready(self, name: str, version: str) -> bool:
+        """Return whether there is such a model and it is ready."""
+        return self.is_ready and name in self.models and version in {"", PERMANENT_VERSION}
+
+    def counted(self, name: str, version: str) -> Model:
+        """Return a model that has statistics, or refuse in the words that are used for these."""
+        if name not in self.models:
+            raise Refused(f"requested model '{name}' is not available")
+        return self.known(name, version)
 
     def find(self, name: str, version: str) -> Model:
         """Return a model that is ready, or refuse."""

@@ -6,14 +6,16 @@ request parameter without a word, also a misspelled one. Errors are in the serve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from . import tensors
-from .failures import Refused
+from .failures import Code, Refused
 from .tensors import Scalar, Tensor
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from adapter_api import JsonValue
 
-    from .models import Model
+    from .models import Model, TensorSpec
     from .protobuf import Fields, Value
 
     Parameter = str | int | float | bool
@@ -78,13 +80,13 @@ def read_generate(body: bytes, model: Model) -> InferRequest:
     """Read the body of `generate` and `generate_stream`."""
     given = _object(body)
     identifier = given.pop("id", "")
-    nested = given.pop("parameters", {})
-    fields = {**given, **(nested if isinstance(nested, Mapping) else {})}
+    nested = _nested(given)
+    fields = {**given, **nested}
     specs = {name: spec for name in fields if (spec := model.input(name)) is not None}
-    inputs = {name: _generate_input(model, name, spec.datatype, fields[name]) for name, spec in specs.items()}
+    inputs = {name: _generate_input(model, spec, fields[name]) for name, spec in specs.items()}
     parameters = dict(_generate_parameters({name: value for name, value in fields.items() if name not in specs}))
     if not isinstance(identifier, str):
-        raise Refused("attempt to access JSON non-string as string")
+        raise Refused("Unable to parse 'id': attempt to access JSON non-string as string", Code.INTERNAL)
     return _checked(InferRequest(model, identifier, inputs, parameters))
 
 
@@ -113,27 +115,36 @@ def read_message(given: Fields, model: Model) -> InferRequest:
     return _checked(InferRequest(model, str(given["id"]), inputs, parameters, outputs, is_binary=True))
 
 
+def _nested(given: dict[str, JsonValue]) -> Mapping[str, JsonValue]:
+    nested = given.pop("parameters", {})
+    if not isinstance(nested, Mapping):
+        text = "Expected JSON object for keyword: 'parameters': attempt to access JSON non-object as object"
+        raise Refused(text, Code.INTERNAL)
+    return nested
+
+
 def _checked(request: InferRequest) -> InferRequest:
     model = request.model
     for name, tensor in request.inputs.items():
         spec = model.input(name)
         if spec is None:
-            raise Refused(f"{request.label}unexpected inference input '{name}' for model '{model.name}'")
+            raise Refused(f"unexpected inference input '{name}' for model '{model.name}'")
         if spec.datatype != tensor.datatype:
             text = f"inference input '{name}' data-type is '{tensor.datatype}', but model '{model.name}' expects "
             raise Refused(f"{request.label}{text}'{spec.datatype}'")
     for name in request.outputs:
         if all(spec.name != name for spec in model.outputs):
-            raise Refused(f"{request.label}unexpected inference output '{name}' for model '{model.name}'")
-    missing = [spec.name for spec in model.inputs if not spec.optional and spec.name not in request.inputs]
-    if missing and not request.flag("stop"):
-        raise Refused(request.label + _missing(request, missing))
+            raise Refused(f"unexpected inference output '{name}' for model '{model.name}'")
+    required = sum(not spec.optional for spec in model.inputs)
+    if len(request.inputs) < required and not request.flag("stop"):
+        raise Refused(request.label + _missing(request, required))
     return request
 
 
-def _missing(request: InferRequest, missing: list[str]) -> str:
+def _missing(request: InferRequest, required: int) -> str:
+    """Say which inputs are missing; the server only counts them before it looks."""
     specs = request.model.inputs
-    required = sum(not spec.optional for spec in specs)
+    missing = [spec.name for spec in specs if not spec.optional and spec.name not in request.inputs]
     return (
         f"expected number of inputs between {required} and {len(specs)} but got {len(request.inputs)} inputs for model "
         f"'{request.model.name}'. Got input(s) {list(request.inputs)}, but missing required input(s) {missing}. "
@@ -145,16 +156,30 @@ def _object(body: bytes) -> dict[str, JsonValue]:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-        raise Refused("failed to parse the request JSON buffer: Invalid value. at 0") from wrong
+        raise Refused(f"failed to parse the request JSON buffer: {_place(str(wrong))}", Code.INTERNAL) from wrong
     if not isinstance(value, dict):
-        raise Refused("attempt to access non-existing object member 'inputs'")
+        raise Refused("attempt to get members for non-object", Code.INTERNAL)
     return value
 
 
-def _generate_input(model: Model, name: str, datatype: str, value: JsonValue) -> Tensor:
+def _place(wrong: str) -> str:
+    found = re.search(r"byte (\d+)", wrong)
+    return f"Invalid value. at {found[1] if found else 0}"
+
+
+def _generate_input(model: Model, spec: TensorSpec, value: JsonValue) -> Tensor:
     count = len(value) if isinstance(value, list) else 1
-    shape = (1, count) if model.max_batch else (count,)
-    return tensors.from_json(name, datatype, shape, value)
+    return tensors.from_json(spec.name, spec.datatype, _fitted(spec.name, model.shape(spec), count), value)
+
+
+def _fitted(name: str, shape: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Return the shape with its open dimensions filled: the last takes what there is, the others are 1."""
+    fixed = prod(size for size in shape if size > 0)
+    opens = [number for number, size in enumerate(shape) if size < 0]
+    if count % fixed or (not opens and count != fixed):
+        raise Refused(f"The schema can not convert input '{name}' to tensor with proper shape")
+    filled = {number: count // fixed if number == opens[-1] else 1 for number in opens}
+    return tuple(filled.get(number, size) for number, size in enumerate(shape))
 
 
 def _generate_parameters(given: Mapping[str, JsonValue]) -> Iterator[tuple[str, Parameter]]:
@@ -177,7 +202,7 @@ def _is_binary(output: Mapping[str, JsonValue]) -> bool:
 def _objects(given: Mapping[str, JsonValue], name: str) -> list[Mapping[str, JsonValue]]:
     found = given.get(name, [])
     if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
-        raise Refused(f"Unable to parse '{name}': attempt to access JSON non-array as array")
+        raise Refused(f"Unable to parse '{name}': attempt to access JSON non-array as array", Code.INTERNAL)
     return found
 
 
@@ -200,7 +225,7 @@ def _infer_inputs(inputs: list[Mapping[str, JsonValue]], tail: bytes) -> Iterato
 def _shape(given: Mapping[str, JsonValue]) -> tuple[int, ...]:
     shape = given.get("shape")
     if not isinstance(shape, list) or not all(isinstance(size, int) for size in shape):
-        raise Refused("Unable to parse 'shape': attempt to access JSON non-array as array")
+        raise Refused("Unable to parse 'shape': attempt to access JSON non-array as array", Code.INTERNAL)
     return tuple(cast("list[int]", shape))
 
 

@@ -150,7 +150,7 @@ class Speaker:
 def _limit(request: InferRequest, dialect: Dialect, options: Mapping[str, JsonValue]) -> int:
     given = request.value(dialect.limit) if dialect is not VLLM else _number(options.get("max_tokens"))
     limit = dialect.default_limit if given is None else int(given)
-    if limit is None or limit <= 0:
+    if limit is None or (limit <= 0 and not dialect.takes_no_tokens):
         raise Refused(_limit_fault(request, dialect), Code.INTERNAL)
     return limit
 

@@ -36,9 +36,18 @@ class Tally:
             self.seconds[step] += seconds  # type: ignore[assignment]  # a Counter of floats adds up as well
         self.last_at_s = at_s
 
+    @property
+    def batches(self) -> list[Fields]:
+        """The entries of `batch_stats`: requests are worked on one by one here."""
+        steps = {step: self._step(step) for step in _STEPS if step.startswith("compute")}
+        return [{"batch_size": 1, **steps}] if self.counts["success"] else []
+
+    def _step(self, step: str) -> dict[str, int]:
+        return {"count": self.counts[step], "ns": round(self.seconds[step] * 1e9)}
+
     def fields(self, model: str) -> dict[str, Fields | str | int]:
         """Return an entry of `model_stats`."""
-        steps = {step: {"count": self.counts[step], "ns": round(self.seconds[step] * 1e9)} for step in _STEPS}
+        steps = {step: self._step(step) for step in _STEPS}
         return {
             "name": model,
             "version": PERMANENT_VERSION,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from .failures import Refused
+from .failures import Code, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,9 +68,9 @@ def scalar(name: str, datatype: str, value: Scalar) -> Tensor:
 
 def from_json(name: str, datatype: str, shape: tuple[int, ...], data: JsonValue) -> Tensor:
     """Return a tensor from JSON data, nested or flat, or refuse data of a wrong type or number."""
-    values = tuple(_value(name, datatype, value) for value in _flat(data))
+    values = tuple(_value(datatype, value) for value in _flat(data))
     if len(values) != prod(shape):
-        raise Refused("Unable to parse 'data': Shape does not match true shape of 'data' field")
+        raise Refused("Unable to parse 'data': Shape does not match true shape of 'data' field", Code.INTERNAL)
     return Tensor(name, datatype, shape, values)
 
 
@@ -108,7 +108,7 @@ def _flat(data: JsonValue) -> Iterator[JsonValue]:
         yield data
 
 
-def _value(name: str, datatype: str, value: JsonValue) -> Scalar:
+def _value(datatype: str, value: JsonValue) -> Scalar:
     match datatype:
         case "BYTES" if isinstance(value, str):
             return value.encode()
@@ -116,16 +116,24 @@ def _value(name: str, datatype: str, value: JsonValue) -> Scalar:
             return value
         case "FP16" | "FP32" | "FP64" if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
-        case _ if datatype in _CODES and isinstance(value, int) and not isinstance(value, bool):
-            return _checked(name, datatype, value)
-    raise Refused(f"Unable to parse 'data' of input '{name}': attempt to access JSON value as {datatype}")
+        case _ if datatype in _CODES and datatype != "BOOL" and isinstance(value, int) and not isinstance(value, bool):
+            return _checked(datatype, value)
+    raise Refused(_wrong_type(datatype), Code.INTERNAL)
 
 
-def _checked(name: str, datatype: str, value: int) -> int:
+def _wrong_type(datatype: str) -> str:
+    if datatype == "BYTES":
+        return "Unable to parse JSON bytes array: attempt to access JSON non-string as string"
+    kinds = {"B": ("boolean", "boolean"), "F": ("number", "double"), "U": ("unsigned-integer", "unsigned-integer")}
+    given, wanted = kinds.get(datatype[0], ("signed-integer", "signed-integer"))
+    return f"Unable to parse 'data': attempt to access JSON non-{given} as {wanted}"
+
+
+def _checked(datatype: str, value: int) -> int:
     try:
         struct.pack(f"<{_code(datatype)}", value)
     except struct.error as wrong:
-        raise Refused(f"Unable to parse 'data' of input '{name}': {value} does not fit into {datatype}") from wrong
+        raise Refused(_wrong_type(datatype), Code.INTERNAL) from wrong
     return value
 
 
