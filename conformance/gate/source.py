@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
+_VALUES = (ast.Assign, ast.AnnAssign, ast.Expr)
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -48,11 +49,11 @@ def words_in_code(root: Path, source: str, troubles: list[Finding]) -> list[Word
 
 
 def check_places(folder: Path) -> dict[str, Place]:
-    """Return check id -> the place where a call builds the check."""
+    """Return check id -> the place where a call outside of functions, which has the id first or as `id`, builds it."""
     found: dict[str, Place] = {}
     for path, tree in _trees(folder.rglob("*.py"), []):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and _callee(node).lower().endswith("check"):
+        for node in (node for each in tree.body if isinstance(each, _VALUES) for node in ast.walk(each)):
+            if isinstance(node, ast.Call):
                 for id in _texts(node)[:1] + _keyword(node, "id"):
                     found.setdefault(id, Place(path.as_posix(), node.lineno))
     return found
