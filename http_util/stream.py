@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Protocol, final
 import httpx
 import trio
 
-from adapter_api import AdapterError, DeadlineUnmet, DecodeTimeout, InternalError
+from adapter_api import AdapterError, DeadlineUnmet, DecodeTimeout, InternalError, WorkerError
 
 from . import _exchange
 from ._failures import worker_error
@@ -39,8 +39,6 @@ from .transport import ONLY_HTTP1
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
-
-    from adapter_api import WorkerError
 
     from ._exchange import Classify as Classify
     from .sse import ServerEvent
@@ -193,7 +191,7 @@ class EventStream:
                     break
                 try:
                     self._ended = not await self._body.receive()
-                except httpx.RequestError:
+                except (httpx.RequestError, WorkerError):
                     break
 
     def close_nowait(self) -> None:

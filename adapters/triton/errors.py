@@ -32,8 +32,17 @@ _NOT_OURS = (
     "doesn't support models with decoupled transaction policy",
     "a request id must be provided",
     "request for unknown model",
+    "is restricted, expecting header",  # over gRPC with the code of an engine that is away
 )
-_AWAY = ("has no available versions", "is not at ready state", "model version not ready", "exceeds maximum queue size")
+_AWAY = (
+    "has no available versions",
+    "is not at ready state",
+    "model version not ready",
+    "exceeds maximum queue size",
+    "server exiting",
+    "server not ready",
+    "server is stopping",
+)
 _CUT = ("request cancelled by client", "request was cancelled", "stub process", "error generating stream")
 
 RULES = (

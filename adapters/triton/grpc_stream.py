@@ -11,19 +11,19 @@ Implements: OC-ADAPT-5060, ADAPT-3005, HTU-1005.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, final
 
 import trio
 
-from adapter_api import AdapterError, WorkerReset
+from adapter_api import AdapterError, PoolUnavailable, WorkerReset
 from http_util.dialling import close, connected, sever
 
 from .grpc_call import Call
 from .grpc_status import error_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from adapter_api import AdapterContext, WorkerError
     from http_util.dialling import Endpoint
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .grpc_call import CallHead
 
 READ_BYTES = 65_536
+CLOSE_S = 1.0
 SEND_S = 1.0
 """The longest that a server may take to accept a few bytes of acknowledgements."""
 
@@ -46,15 +47,49 @@ async def open_call(
     connect_s: float,
     phase: str,
     failure: Callable[[EngineReply], WorkerError],
+    calls: OpenCalls,
 ) -> AsyncIterator[CallBody]:
     """Connect, send the request and wait for the answer's head; raise `WorkerError`.
 
-    Leaving the block closes the connection, which cancels a call that is under way.
+    Leaving the block closes the connection, which cancels a call that is under way; so does the closing of `calls`.
     """
     async with connected(endpoint, context, connect_s=connect_s, phase=phase) as stream:
         body = CallBody(stream, Call(head, message), phase, failure)
-        await body.begin()
-        yield body
+        with calls.holding(body, phase):
+            await body.begin()
+            yield body
+
+
+@final
+class OpenCalls:
+    """The calls that are under way, until there are to be none any more."""
+
+    __slots__ = ("_is_closed", "_open")
+
+    def __init__(self) -> None:
+        self._open: set[CallBody] = set()
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @contextmanager
+    def holding(self, body: CallBody, phase: str) -> Iterator[None]:
+        """Hold a call for the time of a block; raise `PoolUnavailable` once closed."""
+        if self._is_closed:
+            raise PoolUnavailable(f"{phase}: the adapter is closed", retriable=False)
+        self._open.add(body)
+        try:
+            yield
+        finally:
+            self._open.discard(body)
+
+    async def aclose(self) -> None:
+        """Close every call, in at most a second, and take no more."""
+        self._is_closed = True
+        with trio.move_on_after(CLOSE_S, shield=True):
+            for body in tuple(self._open):
+                await body.aclose()
 
 
 @final

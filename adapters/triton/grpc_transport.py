@@ -17,10 +17,11 @@ from . import grpc_messages
 from .grpc_call import CallHead
 from .grpc_frames import MessageDecoder
 from .grpc_status import named
-from .grpc_stream import open_call
+from .grpc_stream import OpenCalls, open_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from adapter_api import TaskRequest, WorkerError
     from http_util.dialling import Endpoint
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from .tensors import Tensor
 
 _PHASE = "completion"
-_CLOSE_S = 1.0
 
 
 @final
@@ -43,16 +43,17 @@ class GrpcTransport:
         self._endpoint = endpoint
         self._engine = engine
         self._settings = settings
-        self._open: set[CallBody] = set()
+        self._calls = OpenCalls()
 
     def __repr__(self) -> str:
-        return f"<GrpcTransport open={len(self._open)}>"
+        return f"<GrpcTransport open={len(self._calls)}>"
 
     @asynccontextmanager
     async def events(
         self, request: TaskRequest, inputs: list[Tensor], ends_at: float | None
     ) -> AsyncIterator[EventStream]:
         """Call `ModelStreamInfer` and stream the messages of the answer; see `http_util.stream.open_events`."""
+        self._engine.client_for(_PHASE)  # an adapter that is closed makes no call of any kind
         settings = self._settings
         message = grpc_messages.request(settings.model, settings.model_version or "", request.task_id, inputs)
         call = self._call(self._head(request, ends_at), message)
@@ -65,15 +66,11 @@ class GrpcTransport:
         return named(self._engine.failure(reply), _PHASE, "message")
 
     async def aclose(self) -> None:
-        """Close every call that is open, in at most a second."""
-        with trio.move_on_after(_CLOSE_S, shield=True):
-            for body in tuple(self._open):
-                await body.aclose()
+        """Close every call that is open and make no more."""
+        await self._calls.aclose()
 
-    @asynccontextmanager
-    async def _call(self, head: CallHead, message: bytes) -> AsyncIterator[CallBody]:
-        self._engine.client_for(_PHASE)  # an adapter that is closed makes no call of any kind
-        async with open_call(
+    def _call(self, head: CallHead, message: bytes) -> AbstractAsyncContextManager[CallBody]:
+        return open_call(
             self._endpoint,
             self._engine.context,
             head,
@@ -81,12 +78,8 @@ class GrpcTransport:
             connect_s=self._engine.timeouts.connect_ms / 1000,
             phase=_PHASE,
             failure=self._engine.failure,
-        ) as body:
-            self._open.add(body)
-            try:
-                yield body
-            finally:
-                self._open.discard(body)
+            calls=self._calls,
+        )
 
     def _head(self, request: TaskRequest, ends_at: float | None) -> CallHead:
         metadata = dict(self._settings.grpc_metadata)

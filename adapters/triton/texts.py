@@ -37,7 +37,10 @@ class Delta:
 
     def take(self, text: str | bytes) -> str:
         """Return the characters that this piece completes."""
-        return text if isinstance(text, str) else self._decoder.decode(text)
+        if isinstance(text, bytes):
+            return self._decoder.decode(text)
+        has_rest = bool(self._decoder.getstate()[0])
+        return self._decoder.decode(text.encode()) if has_rest else text
 
     def rest(self) -> str:
         """Return a stand-in if the stream ended inside a character."""

@@ -23,7 +23,7 @@ from adapter_api import (
 )
 from adapters.triton.grpc_call import CallHead
 from adapters.triton.grpc_frames import MessageDecoder
-from adapters.triton.grpc_stream import open_call
+from adapters.triton.grpc_stream import OpenCalls, open_call
 from conformance.engines.pipe import PipeEnd, open_pipe
 from http_util.dialling import Endpoint
 from http_util.status import EngineReply, classify
@@ -92,7 +92,14 @@ async def called(
         context = AdapterContext(pool_id=PoolId("p"), replica_id=ReplicaId("r"), random=lambda: 0.5, dial=dial)
         head = CallHead(authority="engine:8001", path="/x/Y")
         call = open_call(
-            Endpoint("engine", 8001), context, head, message, connect_s=2, phase="completion", failure=failure
+            Endpoint("engine", 8001),
+            context,
+            head,
+            message,
+            connect_s=2,
+            phase="completion",
+            failure=failure,
+            calls=OpenCalls(),
         )
         async with open_body(call, MessageDecoder("completion"), bounds=bounds) as events:
             yield events
