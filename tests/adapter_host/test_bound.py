@@ -9,7 +9,6 @@ import pytest
 import trio
 import trio.testing
 
-from adapter_api import Started
 from adapter_host import CLOSE_BOUND_S, bound
 from tests.support.scripted import ScriptedAdapter, answer
 
@@ -44,7 +43,7 @@ async def read(rig: Bench, task_id: str, texts: list[object]) -> None:
 @pytest.mark.req("AH-1001a", "AH-1001b", "AH-1001c")
 async def test_a_rebind_closes_the_old_adapter_when_its_last_stream_is_over(autojump_clock: Clock) -> None:
     rig = bench(ScriptedAdapter())
-    old = Opened(ScriptedAdapter(streams=[answer("old", gap_s=2.0)]))
+    old = Opened(ScriptedAdapter(streams=[answer("old", gap_s=20.0)]))
     new = Opened(ScriptedAdapter(streams=[answer("new")]))
     texts: list[object] = []
     async with trio.open_nursery() as nursery:
@@ -56,11 +55,11 @@ async def test_a_rebind_closes_the_old_adapter_when_its_last_stream_is_over(auto
             await read(rig, "b", texts)
             assert (texts, old.closed_at) == (["new"], None)
         assert texts == ["new", "old"]
-        assert old.closed_at == 2.0
+        assert old.closed_at == 20.0
         await read(rig, "c", texts)
         await renewed.__aexit__(None, None, None)
     assert texts == ["new", "old", "new"]
-    assert new.closed_at == 2.0
+    assert new.closed_at == 20.0
 
 
 @pytest.mark.req("AH-1001d")
@@ -78,9 +77,12 @@ async def test_an_adapter_that_cannot_be_opened_changes_nothing(autojump_clock: 
 
 
 @pytest.mark.req("AH-1001c")
-async def test_a_cancelled_exit_does_not_wait_for_ever(autojump_clock: Clock) -> None:
+@pytest.mark.parametrize(("lasts_s", "closed_at"), [(3.0, 4.0), (60.0, 1 + CLOSE_BOUND_S)])
+async def test_a_cancelled_exit_waits_for_streams_but_not_for_ever(
+    autojump_clock: Clock, lasts_s: float, closed_at: float
+) -> None:
     rig = bench(ScriptedAdapter())
-    opened = Opened(ScriptedAdapter(streams=[[Started(), trio.Event()]]))
+    opened = Opened(ScriptedAdapter(streams=[[1.0, *answer("a", gap_s=lasts_s)]]))
     async with trio.open_nursery() as nursery:
         with trio.CancelScope() as scope:
             async with bound(rig.host, POOL, R0, "scripted", opened.open()):
@@ -88,7 +90,7 @@ async def test_a_cancelled_exit_does_not_wait_for_ever(autojump_clock: Clock) ->
                 await trio.sleep(1)
                 scope.cancel()
                 await trio.sleep_forever()
-        assert trio.current_time() == 1 + CLOSE_BOUND_S
+        assert trio.current_time() == closed_at
         nursery.cancel_scope.cancel()
 
 

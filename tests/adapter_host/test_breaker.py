@@ -139,6 +139,8 @@ def test_a_probe_that_is_cancelled_makes_room_for_the_next() -> None:
     assert bench.breaker.state is CLOSED
     bench.fail(2)
     assert bench.breaker.state is CLOSED  # a whole answer wipes the slate
+    bench.fail()
+    assert bench.breaker.wait_s == 1.0
 
 
 @pytest.mark.req("ORCH-3602j")
