@@ -44,6 +44,10 @@ The checks are run against the kit's adapters, which takes seconds. --evidence a
 (pytest -p conformance.gate.recording --gate-evidence FILE), or the broken adapters (--hunt --record FILE)."""
 
 
+TEMPLATES = {path.stem: path for path in sorted((Path(__file__).parent / "templates").iterdir())}
+"""Name -> file that projects which use the kit can copy."""
+
+
 class GateArguments(argparse.Namespace):
     """What was given on the command line."""
 
@@ -61,6 +65,7 @@ class GateArguments(argparse.Namespace):
     format: str
     output: Path | None
     explain: Code | None
+    template: Path | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,12 +86,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--format", choices=FORMS, default="text", metavar="FORM", help=f"one of: {', '.join(FORMS)} (default text)")
     add("--output", type=Path, metavar="FILE", help="write them to a file")
     add("--explain", type=_code, metavar="CODE", help="explain a code and stop")
+    add("--template", type=_template, metavar="NAME", help=f"print a file for your project: {', '.join(TEMPLATES)}")
 
 
 def gate(arguments: GateArguments) -> Exit:
     """Run the gate; returns the exit code."""
     if arguments.explain is not None:
         sys.stdout.write(explained(arguments.explain))
+        return Exit.CONFORMING
+    if arguments.template is not None:
+        sys.stdout.write(arguments.template.read_text(encoding="utf-8"))
         return Exit.CONFORMING
     try:
         return _gate(arguments)
@@ -154,3 +163,9 @@ def _code(text: str) -> Code:
     if found is None:
         raise argparse.ArgumentTypeError(f"there is no code {text!r}; the codes are {', '.join(CODES)}")
     return found
+
+
+def _template(text: str) -> Path:
+    if text in TEMPLATES:
+        return TEMPLATES[text]
+    raise argparse.ArgumentTypeError(f"there is no template {text!r}; there are {', '.join(TEMPLATES)}")

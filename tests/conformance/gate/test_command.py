@@ -14,28 +14,15 @@ from conformance.gate import command
 from conformance.gate.codes import CODES
 from conformance.outcome import Exit
 
-from .project import SERVICE, edit, write
+from .project import SERVICE, edit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conformance.gate.gathering import Sources
 
-LATE = '[[exclusion]]\nid = "CK-02"\nof = "mutant"\nreason = "nothing can be late here"\n'
 NEW = "- [SV-1003 r1] It MUST be new.\n- [SV-1004 r1] So MUST this.\n- [SV-1001"
 MANY = "".join(f"- [SV-2{n:03} r1] It MUST be {n}.\n" for n in range(300))
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Return the folder of a project with documents of its own, which the kit's catalogue is not for."""
-    write(tmp_path)
-    edit(tmp_path, "specs/proof.md", 'proof = "check"', 'proof = "test"')
-    edit(tmp_path, "specs/proof.md", LATE, "")
-    edit(tmp_path, "specs/proof.md", 'until = "2026-01-31"\n', "")
-    edit(tmp_path, "specs/proof.md", "unproved_advice = 0", "unproved_advice = 2")
-    edit(tmp_path, "tests/test_it.py", '"EV-1003"', '"EV-1001", "EV-1002", "EV-1003"')
-    return tmp_path
 
 
 def gate(*arguments: object) -> int:
