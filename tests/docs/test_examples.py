@@ -33,7 +33,7 @@ CURL_FLAGS_WITH_VALUE = {"-H": "header", "-d": "body", "-X": "method"}
 CURL_FLAGS = {"-i", "-s", "-N", "-f"}
 A_POOL = {"id": "p", "engine": "mock", "model_ref": "m", "replicas": [{}]}
 """What a page that shows one table leaves out."""
-KNOWN_PROGRAMS = {"export", "make", "llama-server", "journalctl", "source", "python"}
+KNOWN_PROGRAMS = {"export", "make", "llama-server", "journalctl", "source", "python", "pytest"}
 
 
 class Call(NamedTuple):
