@@ -46,7 +46,7 @@ class TgiSettings:
     prompt takes, `token_s` the time a made-up token takes, `release_s` how long a place in the batch stays taken after
     its client went away. `has_template` says whether the model can chat; `random_seed` stands for a seed that is drawn.
     `adapters` are the LoRA adapters that may be named; with None any name is taken and means the model itself, which
-    clients count on that send a made-up one.
+    clients count on that send a made-up one. `payload_limit` is the most bytes that a body may have.
     """
 
     permits: int = 4
