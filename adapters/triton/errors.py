@@ -32,6 +32,7 @@ _NOT_OURS = (
     "doesn't support models with decoupled transaction policy",
     "a request id must be provided",
     "request for unknown model",
+    "unexpected inference output",
     "is restricted, expecting header",  # over gRPC with the code of an engine that is away
 )
 _AWAY = (
