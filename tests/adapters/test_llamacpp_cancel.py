@@ -41,6 +41,7 @@ async def assert_released(rig: Rig, *, within_s: float = 2.0) -> None:
     assert (rig.double.facts.live, rig.double.slots.deferred) == (0, 0)
 
 
+@pytest.mark.req("OC-ADAPT-5001a")
 def test_the_way_is_named() -> None:
     async def main() -> CancelSupport:
         async with open_rig() as rig:
@@ -49,6 +50,7 @@ def test_the_way_is_named() -> None:
     assert trio.run(main) == CancelSupport(CancelMode.CLOSE)
 
 
+@pytest.mark.req("OC-ADAPT-5001a")
 @pytest.mark.parametrize("phase", PHASES)
 async def test_a_cancel_by_id_ends_the_stream_in_order(phase: str, autojump_clock: MockClock) -> None:
     steps, at_s, tokens = PHASES[phase]

@@ -89,6 +89,7 @@ async def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert digest.of(str(model)) == sha256(model)
 
 
+@pytest.mark.req("OC-ADAPT-5011a")
 async def test_a_configured_digest_is_told_and_no_file_is_read(tmp_path: Path) -> None:
     model = tmp_path / "m.gguf"
     model.write_bytes(b"one")

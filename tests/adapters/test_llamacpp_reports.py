@@ -187,7 +187,7 @@ async def test_a_server_of_several_models_has_no_capacity_to_tell() -> None:
         assert (capabilities.ctx_max, capabilities.concurrency) == (None, None)
 
 
-@pytest.mark.req("ADAPT-3000")
+@pytest.mark.req("ADAPT-3000", "OC-ADAPT-5011a")
 async def test_the_version_is_the_engines_own_word() -> None:
     async with open_rig() as rig:
         assert await rig.adapter.engine_version() == "b9702-1a2b3c4d"
@@ -268,6 +268,7 @@ async def test_props_and_version_always_ask() -> None:
         assert (await started_by(rig)).engine_version == OTHER.build_info
 
 
+@pytest.mark.req("OC-ADAPT-5011b")
 async def test_a_server_that_does_not_tell_its_facts_still_works(autojump_clock: MockClock) -> None:
     async with open_rig(Script.of(Text("a"), Pause(1), Text("b")), timeouts={"health_ms": 500}) as rig:
         rig.double.load(Script.of(Stall()), path="/props")

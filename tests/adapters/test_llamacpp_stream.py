@@ -60,7 +60,7 @@ async def test_a_completion_starts_gives_its_tokens_and_ends(autojump_clock: Moc
     ]
 
 
-@pytest.mark.req("ADAPT-3003")
+@pytest.mark.req("ADAPT-3003", "OC-ADAPT-5001d")
 async def test_the_counts_are_the_engines_own() -> None:
     async with open_rig(Script.of(Text(" caf"), Text("é", tokens=2), Text(""), Text("!"), Usage(41, 17))) as rig:
         outcome = await read(rig.adapter, request())
@@ -70,6 +70,7 @@ async def test_the_counts_are_the_engines_own() -> None:
     assert (end.tokens_in, end.tokens_out) == (41, 17)
 
 
+@pytest.mark.req("OC-ADAPT-5001f")
 @pytest.mark.parametrize(
     ("reason", "expected", "engines_own"),
     [
@@ -118,12 +119,14 @@ async def test_a_large_last_frame_is_no_trouble(autojump_clock: MockClock) -> No
     assert outcome.kinds == ["started", "token", "end"]
 
 
+@pytest.mark.req("OC-ADAPT-5001e")
 async def test_comments_and_frames_without_text_are_not_tokens(autojump_clock: MockClock) -> None:
     async with open_rig(Script.of(Text(""), Ping(), Pause(5), Text("a"), Text(""))) as rig:
         outcome = await read(rig.adapter, request())
     assert outcome.kinds == ["started", "token", "end"]
 
 
+@pytest.mark.req("OC-ADAPT-5001c")
 async def test_what_follows_the_end_marker_is_not_looked_at() -> None:
     tail = Malformed(b'data: {"content":"late","stop":false}\n\ndata: [DONE]\n\n')
     final = Malformed(b'data: {"content":"last","stop":true,"tokens_predicted":1,"stop_type":"eos"}\n\n')
@@ -132,7 +135,7 @@ async def test_what_follows_the_end_marker_is_not_looked_at() -> None:
     assert (outcome.kinds, outcome.text) == (["started", "token", "end"], "last")
 
 
-@pytest.mark.req("OC-ADAPT-5010")
+@pytest.mark.req("OC-ADAPT-5010", "OC-ADAPT-5001b", "ADAPT-3003b")
 async def test_the_request_is_forwarded_exactly() -> None:
     sampling = Sampling(
         temperature=0.25,

@@ -20,6 +20,7 @@ def test_the_delay_is_a_share_of_the_capped_exponential(n: int, random01: float)
     assert RetryPolicy().delay(n, random01) == pytest.approx(random01 * limit)
 
 
+@pytest.mark.req("HTU-1002b")
 @given(st.integers(0, 20), RANDOM, st.floats(-10, 1000))
 def test_advice_is_a_lower_bound_up_to_the_cap(n: int, random01: float, advice_s: float) -> None:
     policy = RetryPolicy()

@@ -140,12 +140,14 @@ class TestRetries:
 
             assert trio.current_time() == 1 + 2
 
+    @pytest.mark.req("HTU-1002c")
     async def test_no_pause_that_the_bound_does_not_leave_room_for(self, autojump_clock: MockClock) -> None:
         async with client_of(answering([response(b"", status=429, retry_after="2")], [OK])) as (client, _):
             with pytest.raises(PoolUnavailable):
                 await ask(client, "GET", "/", retry=RetryPolicy(), bounds_s=2.0)
             assert trio.current_time() == 0
 
+    @pytest.mark.req("HTU-1002c")
     async def test_the_last_error_is_told_when_time_runs_out_in_a_later_try(self, autojump_clock: MockClock) -> None:
         async with client_of(answering([BUSY])) as (client, _):
             with pytest.raises(PoolUnavailable):

@@ -52,6 +52,7 @@ async def test_addresses_that_cannot_be(address: str) -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.req("HTU-1001b")
 async def test_nothing_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")

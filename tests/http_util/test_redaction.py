@@ -70,7 +70,7 @@ def test_the_longer_of_two_known_values_wins() -> None:
     assert redactor("prefix-of", "prefix-of-it").text("prefix-of-it") == redactor("prefix-of-it").text("prefix-of-it")
 
 
-@pytest.mark.req("HTU-1004")
+@pytest.mark.req("HTU-1004", "HTU-1004i")
 def test_fingerprints_tell_secrets_apart_and_differ_between_processes() -> None:
     one, two = redactor("value-number-1", "value-number-2"), Redactor(values=["value-number-1"])
     assert one.text("value-number-1") == one.text("value-number-1") != one.text("value-number-2")
@@ -183,7 +183,7 @@ def test_a_private_key_is_masked_to_its_end_or_the_text_s(newline: str, tail: st
     assert masked.startswith("before [redacted:pem:")
 
 
-@pytest.mark.req("HTU-1004")
+@pytest.mark.req("HTU-1004", "HTU-1004b", "HTU-1004j")
 def test_headers_keep_their_scheme_and_the_names_of_cookies() -> None:
     headers = {
         "Authorization": "Bearer abc",
@@ -203,7 +203,7 @@ def test_headers_keep_their_scheme_and_the_names_of_cookies() -> None:
     assert not any("abc" in value or "pw" in value for value in masked.values())
 
 
-@pytest.mark.req("HTU-1004")
+@pytest.mark.req("HTU-1004", "HTU-1004b", "HTU-1004j")
 def test_a_url_is_masked_by_parameter_however_its_name_is_spelled() -> None:
     masked = redactor().url("https://u:pw@host:8080/p?API%5FKEY=abc&max_tokens=5&code=abc&sig=")
     assert "abc" not in masked
@@ -214,7 +214,7 @@ def test_a_url_is_masked_by_parameter_however_its_name_is_spelled() -> None:
     assert redactor().url("http://[::1") == "http://[::1"
 
 
-@pytest.mark.req("HTU-1004")
+@pytest.mark.req("HTU-1004", "HTU-1004b", "HTU-1004j")
 def test_json_is_masked_by_member_name_and_keeps_its_shape() -> None:
     value: JsonValue = {
         "max_tokens": 5,
@@ -343,7 +343,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.req("HTU-1004")
+@pytest.mark.req("HTU-1004", "HTU-1004l")
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_time_grows_with_the_length_and_no_faster(unit: str) -> None:
     mask = redactor(CANARY)

@@ -154,6 +154,7 @@ async def test_nobody_listens() -> None:
             await ask(client, "GET", "/health")
 
 
+@pytest.mark.req("HTU-1001c")
 async def test_an_unknown_certificate_is_refused() -> None:
     async with listening(answering([OK]), server_tls()) as port:
         async with open_client(ClientSettings(base_url=f"https://127.0.0.1:{port}")) as client:
@@ -185,6 +186,7 @@ async def tell_version(scope: Scope, receive: ASGIReceiveCallable, send: ASGISen
     await send({"type": "lifespan.shutdown.complete"})
 
 
+@pytest.mark.req("HTU-1001a")
 async def test_calls_use_http2_where_offered_and_streams_never_do() -> None:
     config = Config()
     config.bind = ["127.0.0.1:0"]

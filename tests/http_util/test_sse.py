@@ -59,6 +59,7 @@ BODY = st.lists(st.builds(bytes.__add__, LINES, ENDS), max_size=20).map(b"".join
 CUTS = st.lists(st.integers(0, 500), max_size=12)
 
 
+@pytest.mark.req("HTU-1003a")
 @given(BODY, CUTS)
 def test_any_fragmentation_decodes_as_the_standard_says(body: bytes, cuts: list[int]) -> None:
     expected = by_the_book(body)
@@ -114,6 +115,7 @@ def test_events_before_the_one_that_is_too_large_are_given_first() -> None:
         decoder.close()
 
 
+@pytest.mark.req("HTU-1003a")
 def test_separators_of_other_alphabets_are_data() -> None:
     text = '{"content":"a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg"}'
 
@@ -127,6 +129,7 @@ def test_an_event_is_given_as_soon_as_its_blank_line_has_begun() -> None:
     assert decoder.feed(b"\ndata: b\r\n\r\n") == [ServerEvent(b"b")]
 
 
+@pytest.mark.req("HTU-1003e")
 def test_an_error_line_is_an_event_of_that_name() -> None:
     assert decode([b'error: {"code":500}\n\ndata: [DONE]\n\n']) == [
         ServerEvent(b'{"code":500}', "error"),

@@ -114,7 +114,7 @@ LLAMACPP = (
 )
 
 
-@pytest.mark.req("HTU-1006")
+@pytest.mark.req("HTU-1006", "HTU-1006a")
 def test_a_type_weighs_more_than_words_and_words_more_than_a_status() -> None:
     words = ErrorRule(error=PoolUnavailable, words="overloaded")
     kind = ErrorRule(error=WorkerReset, types=frozenset({"generation"}))

@@ -159,6 +159,7 @@ class TestBounds:
                 async with stream_of(script, bounds) as (events, _):
                     await data_of(events)
 
+    @pytest.mark.req("HTU-1003d")
     async def test_comments_are_not_progress(self, autojump_clock: MockClock) -> None:
         pings = [(0.25 * n, chunk(b": ping\n\n")) for n in range(1, 40)]
         for script, late_at in ((at((0, HEAD), *pings), 2), (at((0, HEAD + event("a")), *pings), 1)):

@@ -80,6 +80,7 @@ async def test_a_body_without_a_length_lasts_until_the_connection_ends() -> None
         assert fake.open_connections == transport.pool.open_count == 0
 
 
+@pytest.mark.req("HTU-1001d")
 @pytest.mark.parametrize("stream_type", [SyncStream, WatchedStream])
 async def test_an_unfinished_body_takes_its_connection_with_it(stream_type: type[WatchedStream]) -> None:
     async with engine(answering([stream_head(), chunk(b"one")])) as fake, client_of(fake) as (client, transport):
@@ -118,6 +119,7 @@ async def test_two_requests_at_once_use_two_connections() -> None:
         assert transport.pool.open_count == 2
 
 
+@pytest.mark.req("HTU-1005d")
 @pytest.mark.parametrize(("method", "calls"), [("GET", 2), ("HEAD", 2), ("POST", 1)])
 async def test_a_kept_connection_that_dies_unanswered_is_replaced_if_idempotent(method: str, calls: int) -> None:
     async def serve(peer: Peer) -> None:
