@@ -13,6 +13,8 @@ import msgspec
 
 from adapter_api import AdapterError, End
 
+from .figures import Count
+
 if TYPE_CHECKING:
     from adapter_api import JsonValue, Started, TaskRequest, TokenEvent
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 class Usage(msgspec.Struct, frozen=True):
     """Counts of tokens; None is untold."""
 
-    prompt_tokens: int | None = None
+    prompt_tokens: Count | None = None
 
 
 class _Vector(msgspec.Struct):

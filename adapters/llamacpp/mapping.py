@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, final
 import msgspec
 
 from adapter_api import Determinism, End, FinishReason, Metrics, Token
+from http_util.figures import Count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,17 +71,17 @@ class Prompt(msgspec.Struct):
 
 
 class _PromptProgress(msgspec.Struct):
-    cache: int = 0
-    processed: int = 0
-    total: int = 0
+    cache: Count = 0
+    processed: Count = 0
+    total: Count = 0
 
 
 class _Frame(msgspec.Struct):
     content: str | msgspec.UnsetType = msgspec.UNSET
     stop: bool = False
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    tokens_predicted: int | None = None
-    tokens_evaluated: int | None = None
+    tokens_predicted: Count | None = None
+    tokens_evaluated: Count | None = None
     prompt_progress: _PromptProgress | None = None
     stop_type: str = ""
     model: str | None = None

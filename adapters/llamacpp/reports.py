@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from http_util import prometheus
+from http_util.figures import Count
 
 if TYPE_CHECKING:
     from adapter_api import WorkerError
@@ -26,14 +27,14 @@ class _Health(msgspec.Struct):
 
 
 class _Defaults(msgspec.Struct, frozen=True):
-    n_ctx: int = 0
+    n_ctx: Count = 0
 
 
 class _Props(msgspec.Struct):
     build_info: str = ""
     model_path: str = ""
     model_alias: str = ""
-    total_slots: int = 0
+    total_slots: Count = 0
     default_generation_settings: _Defaults = _Defaults()
     endpoint_slots: bool = True
     endpoint_metrics: bool = True

@@ -107,7 +107,7 @@ class Server:
         models = await self._list()
         wanted = self.settings.model
         model = models.named(wanted)
-        return EngineFacts(wanted, None) if model is None else EngineFacts(model.id, model.max_model_len)
+        return EngineFacts(wanted, None) if model is None else EngineFacts(model.id, model.max_model_len or None)
 
     async def _list(self, *, retry: RetryPolicy | None = RETRY) -> Models:
         try:

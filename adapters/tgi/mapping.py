@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, final
 import msgspec
 
 from adapter_api import End, FinishReason, Token
+from http_util.figures import Count
 from http_util.openai_api.answers import FINISH_REASONS, NO_ERROR
 from http_util.openai_api.bodies import sampling_fields
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from http_util import prometheus
+from http_util.figures import Count
 
 
 class _Info(msgspec.Struct):

@@ -121,7 +121,9 @@ class Server:
         wanted = self.settings.model
         model = (await self.engine.report("/v1/models", json_as(Models), phase="models")).named(wanted)
         return (
-            EngineFacts(version, wanted, None) if model is None else EngineFacts(version, model.id, model.max_model_len)
+            EngineFacts(version, wanted, None)
+            if model is None
+            else EngineFacts(version, model.id, model.max_model_len or None)
         )
 
     async def _serves(self, path: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adapter_api import End, FinishReason, Metrics, TokenEvent, WorkerError, WorkerReset
+from http_util.figures import Count
 
 if TYPE_CHECKING:
     from http_util.live import Progress
@@ -52,20 +53,20 @@ Failure = Callable[[bytes], WorkerError]
 class PromptDetails(msgspec.Struct, frozen=True):
     """What the prompt's tokens are made of."""
 
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
 
 
 class OutputDetails(msgspec.Struct, frozen=True):
     """What the answer's tokens are made of."""
 
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Count | None = None
 
 
 class Usage(msgspec.Struct, frozen=True):
     """The server's own counts, under the names of chat and text completions."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: OutputDetails | None = None
 
@@ -73,8 +74,8 @@ class Usage(msgspec.Struct, frozen=True):
 class ResponseUsage(msgspec.Struct, frozen=True):
     """The same under the names of the Responses API."""
 
-    prompt_tokens: int | None = msgspec.field(default=None, name="input_tokens")
-    completion_tokens: int | None = msgspec.field(default=None, name="output_tokens")
+    prompt_tokens: Count | None = msgspec.field(default=None, name="input_tokens")
+    completion_tokens: Count | None = msgspec.field(default=None, name="output_tokens")
     prompt_tokens_details: PromptDetails | None = msgspec.field(default=None, name="input_tokens_details")
     completion_tokens_details: OutputDetails | None = msgspec.field(default=None, name="output_tokens_details")
 

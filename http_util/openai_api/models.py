@@ -9,6 +9,8 @@ import re
 
 import msgspec
 
+from http_util.figures import Count
+
 
 class Model(msgspec.Struct, frozen=True):
     """One model; `max_model_len` is its context in tokens where the server tells it, as vLLM does.
@@ -17,7 +19,7 @@ class Model(msgspec.Struct, frozen=True):
     """
 
     id: str
-    max_model_len: int | None = None
+    max_model_len: Count | None = None
     parent: str | None = None
 
 
