@@ -75,7 +75,7 @@ class VllmAdapter:
         """Stream a completion, or answer an embedding or rerank in one piece; see `WorkerAdapter.submit`."""
         if request.workload is not Workload.COMPLETION:
             return self._live.call(request.task_id, partial(self._answer, request))
-        seed = drawn_seed(self._engine.context.random()) if request.seed is None else request.seed
+        seed = self._seed(request)
         reading = ChunkReading(partial(self._begin, request, seed), self._engine.failure_in_stream)
         source = self._completion(request, seed, reading)
         return self._live.stream(request.task_id, source, reading, at_end=reading.at_end)
@@ -85,7 +85,9 @@ class VllmAdapter:
         await self._live.cancel(task_id)
 
     @asynccontextmanager
-    async def _completion(self, request: TaskRequest, seed: int, reading: ChunkReading) -> AsyncIterator[EventStream]:
+    async def _completion(
+        self, request: TaskRequest, seed: int | None, reading: ChunkReading
+    ) -> AsyncIterator[EventStream]:
         ends_at = self._engine.ends_at(request)
         with until(ends_at, "completion"):
             model = await self._server.model()
@@ -110,7 +112,12 @@ class VllmAdapter:
             )
         return events_of(request, answer, self._started(request, None, answer.usage.prompt_tokens), phase)
 
-    def _begin(self, request: TaskRequest, seed: int, told: Beginning) -> list[TokenEvent]:
+    def _seed(self, request: TaskRequest) -> int | None:
+        if request.seed is not None or not self._server.settings.draws_seed:
+            return request.seed
+        return drawn_seed(self._engine.context.random())
+
+    def _begin(self, request: TaskRequest, seed: int | None, told: Beginning) -> list[TokenEvent]:
         return [self._started(request, seed, told.tokens_in)]
 
     def _started(self, request: TaskRequest, seed: int | None, tokens_in: int | None) -> Started:

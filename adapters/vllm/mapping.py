@@ -32,7 +32,7 @@ _NO_SEED = -1
 
 
 def call(
-    request: TaskRequest, *, model: str | None, seed: int, more: Mapping[str, JsonValue]
+    request: TaskRequest, *, model: str | None, seed: int | None, more: Mapping[str, JsonValue]
 ) -> tuple[str, dict[str, JsonValue]]:
     """Return route and body of a completion.
 
@@ -42,7 +42,7 @@ def call(
     salt: dict[str, JsonValue] = {"cache_salt": str(request.task_id)} if is_strict else {}
     dialect = bodies.Dialect(sampling=SAMPLING, stream_options=_COUNTS, more={**more, **salt})
     write, path = (bodies.chat, "/v1/chat/completions") if request.messages else (bodies.completion, "/v1/completions")
-    return path, write(request, dialect, model=model, seed=engine_seed(seed))
+    return path, write(request, dialect, model=model, seed=None if seed is None else engine_seed(seed))
 
 
 def engine_seed(seed: int) -> int:

@@ -24,6 +24,13 @@ class VllmSettings(EngineSettings, frozen=True, kw_only=True, forbid_unknown_fie
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="The server's `--max-num-seqs`, which it does not tell; absent means unknown."),
     ] = None
+    draws_seed: Annotated[
+        bool,
+        Meta(
+            description="Whether a request without a seed is given one, so that it can be repeated. "
+            "vLLM on a CPU dies of a seed if it reads the prompt in parts: see the guide."
+        ),
+    ] = True
     extra_body: Annotated[
         dict[str, object],
         Meta(description="Fields put into every generation request; they give way to the adapter's own."),

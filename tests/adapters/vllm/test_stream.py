@@ -190,6 +190,15 @@ async def test_a_seed_is_drawn_and_told_when_none_is_given() -> None:
         assert started.seed == rig.sent("/v1/completions")["seed"] == int(0.75 * 2**31)
 
 
+async def test_a_seed_is_not_drawn_where_the_settings_forbid_it() -> None:
+    async with open_rig(WORDS, draws_seed=False) as rig:
+        started = (await read(rig.adapter, request())).events[0]
+        assert "seed" not in started.data
+        assert "seed" not in rig.sent("/v1/completions")
+        assert (await read(rig.adapter, request(seed=5))).events[0].data["seed"] == 5
+        assert rig.sent("/v1/completions")["seed"] == 5
+
+
 @pytest.mark.req("OC-ADAPT-5020g")
 @given(seed=st.integers(-(2**70), 2**70) | st.integers(-3, 3))
 def test_every_seed_becomes_one_that_the_engine_keeps(seed: int) -> None:
