@@ -73,9 +73,10 @@ class Proofs:
         return (id, of) in self._excluded
 
     def asks_for_check(self, requirement: Requirement) -> bool:
-        """Whether only a check proves the requirement."""
+        """Whether only a check proves the requirement: it binds adapters that we do not know, and is not excused."""
         profile = self.project.spec.profile_of(requirement)
-        return profile is not None and profile.proof == "check" and not self.is_excluded(requirement.id, "check")
+        is_about_strangers = profile is not None and profile.proof == "check" and requirement.level in BINDING
+        return is_about_strangers and not self.is_excluded(requirement.id, "check")
 
     def is_proved(self, requirement: Requirement) -> bool:
         """Whether a requirement has the proof that its profile asks for."""

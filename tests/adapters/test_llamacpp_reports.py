@@ -135,7 +135,7 @@ async def test_an_old_build_exports_its_cache_use() -> None:
     assert (props.kv_cache_usage_ratio, props.queue_depth) == (0.25, 4)
 
 
-@pytest.mark.req("ADAPT-3005", "HTU-1002")
+@pytest.mark.req("ADAPT-3005", "HTU-1002", "ADAPT-3005a")
 async def test_props_are_tried_again_within_their_bound(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         busy = Script.of(Fail(503, "unavailable_error", "busy"))

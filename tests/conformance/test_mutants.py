@@ -25,6 +25,7 @@ def test_a_broken_adapter_is_caught_with_the_requirement_in_the_text(mutant: Mut
     assert mask_for(0)(kill.text).count("canary:") or mask_for(0)(kill.text) == kill.text
 
 
+@pytest.mark.req("ADAPT-3001c")
 @pytest.mark.parametrize("reference", REFERENCES, ids=lambda reference: reference.name)
 def test_an_odd_but_correct_adapter_is_not_blamed(reference: Reference) -> None:
     blaming, code = blamed(reference, MOCK)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,7 @@ from adapter_api import (
     Started,
     Token,
     TokenEvent,
+    WorkerProps,
 )
 
 SPEC = specs.load()
@@ -136,6 +139,17 @@ def test_every_field_of_a_schema_can_occur(kind: EventKind) -> None:
 def test_the_reasons_for_ending_are_the_document_s(boundary: str) -> None:
     properties = SPEC.schema(boundary, "end")["properties"]
     assert properties["finish_reason"]["enum"] == [reason.value for reason in FinishReason]  # type: ignore[index]
+
+
+@pytest.mark.req("ADAPT-3004")
+def test_what_an_adapter_reports_has_the_names_of_log_fields_and_metrics() -> None:
+    told = {name for event in ("started", "end") for name in SPEC.schema("adapter", event)["properties"]}  # type: ignore[attr-defined]
+    known = {*SPEC.log.fields, *SPEC.metrics}
+    other_words = {"kv_warmth", "decode_ms", "finish_reason", "engine_finish_reason", "canceled", "result"}
+    assert told - known == other_words
+    assert {"queue_depth", "kv_cache_usage_ratio"} <= {
+        field.name for field in fields(WorkerProps)
+    } & SPEC.metrics.keys()
 
 
 @pytest.mark.req("OC-CTRL-2020a")

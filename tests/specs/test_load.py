@@ -92,7 +92,7 @@ def test_no_table_of_ours_is_empty(spec: Specification) -> None:
     assert all(tables)
 
 
-@pytest.mark.req("ADAPT-3010", "OC-CTRL-2027")
+@pytest.mark.req("ADAPT-3010", "OC-CTRL-2027", "ADAPT-3010c")
 def test_both_orders_begin_with_started_and_end_for_good(spec: Specification) -> None:
     adapter, wire = spec.frame_order("adapter"), spec.frame_order("wire")
     assert adapter.legal(adapter.initial) == {"started", "error"}

@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ class Chunks:
         raise StopAsyncIteration
 
 
+@pytest.mark.req("HTU-1004m")
 async def test_the_tail_keeps_the_last_whole_lines_however_they_arrive() -> None:
     log = EngineLog()
     await log.pump(Chunks([b"a\nb", b"b\nc", b"\n", b"unfinished"]))

@@ -131,7 +131,7 @@ async def test_what_the_contract_allows_is_admitted(fields: dict[str, object], a
         assert (await service.read(str(body["task_id"]))).kinds[-1] == "end"
 
 
-@pytest.mark.req("OC-CORE-1013", "OC-CORE-1012", "OC-CTRL-2030")
+@pytest.mark.req("OC-CORE-1013", "OC-CORE-1012", "OC-CTRL-2030", "OC-CTRL-2034")
 @pytest.mark.parametrize("fields", [{"model_ref": "hf:none"}, {"engine": "vllm"}])
 async def test_what_no_pool_serves_is_unavailable(fields: dict[str, object], autojump_clock: MockClock) -> None:
     async with open_service() as service:
@@ -150,7 +150,7 @@ async def test_a_deadline_that_the_queue_eats_up_is_refused_at_once(autojump_clo
         assert "deadline_ms" in reply.message
 
 
-@pytest.mark.req("OC-CTRL-2011", "OC-CTRL-2011a", "OC-CTRL-2011b", "OC-CORE-1004")
+@pytest.mark.req("OC-CTRL-2011", "OC-CTRL-2011a", "OC-CTRL-2011b", "OC-CORE-1004", "OC-CTRL-2034")
 @pytest.mark.parametrize(
     ("policy", "priority", "code"),
     [

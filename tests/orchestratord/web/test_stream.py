@@ -65,7 +65,9 @@ async def test_the_headers_of_a_stream(autojump_clock: MockClock) -> None:
         assert "content-length" not in head.headers
 
 
-@pytest.mark.req("OC-CTRL-2020", "OC-CTRL-2020a", "OC-CTRL-2020b", "OC-CTRL-2027", "OC-CTRL-2027b", "OC-CTRL-2027d")
+@pytest.mark.req(
+    "OC-CTRL-2020", "OC-CTRL-2020a", "OC-CTRL-2020b", "OC-CTRL-2027", "OC-CTRL-2027b", "OC-CTRL-2027d", "OC-CTRL-2027c"
+)
 @pytest.mark.parametrize(
     "script",
     [
