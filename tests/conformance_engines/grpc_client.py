@@ -80,6 +80,7 @@ class Call:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
         self.answer = Answer()
+        self.acknowledges = True
         self._reader = MessageReader("identity", 2**31)
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
 
@@ -99,6 +100,11 @@ class Call:
 
     async def cancel(self) -> None:
         self._h2.reset_stream(1, 8)
+        await self._flush()
+
+    async def widen(self, size: int) -> None:
+        for stream in (None, 1):
+            self._h2.increment_flow_control_window(size, stream)
         await self._flush()
 
     async def step(self) -> bool:
@@ -130,7 +136,8 @@ class Call:
                 self.answer.body += event.data
                 if self.answer.head["content-type"] == "application/grpc":
                     self.answer.messages += self._reader.feed(event.data)
-                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                if self.acknowledges:
+                    self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             case h2.events.TrailersReceived():
                 self.answer.trailers = {str(name): str(value) for name, value in event.headers}
             case h2.events.StreamEnded():

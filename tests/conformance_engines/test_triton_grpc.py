@@ -108,7 +108,7 @@ async def test_closing_the_connection_cancels_what_is_on_it(autojump_clock: Mock
             await call.until(1)
             assert (double.facts.live, double.facts.connections) == (1, 1)
         await trio.sleep(1)
-        assert (double.facts.live, double.facts.connections) == (0, 0)
+        assert (double.facts.live, double.facts.connections, double.facts.gone) == (0, 0, [(0.0, 0)])
 
 
 async def test_a_request_is_stopped_by_its_id_from_another_stream(autojump_clock: MockClock) -> None:
@@ -174,6 +174,30 @@ async def test_a_stream_breaks_off_as_the_script_says(
         await trio.sleep(1)
         assert double.facts.live == 0
     assert (answer.texts, answer.is_whole, answer.status) == (["One"], is_whole, status)
+
+
+async def test_what_ends_a_stream_ends_it_for_every_request_on_it(autojump_clock: MockClock) -> None:
+    scripts = (Script.of(Pause(0.9), Cut(clean=True)), Script.of(*[Text("x"), Pause(0.25)] * 20))
+    async with open_triton(None, *scripts) as double, open_call(double) as call:
+        await call.send(ask_text(identifier="a"))
+        await call.send(ask_text(identifier="b"))
+        answer = await call.finish()
+        await trio.sleep(1)
+        assert double.facts.live == 0
+    assert (answer.status, len(answer.texts)) == (0, 4)
+
+
+async def test_a_client_that_opens_no_window_is_waited_for(autojump_clock: MockClock) -> None:
+    script = Script.of(Text("x" * 100_000))
+    async with open_triton(None, script) as double, open_call(double) as call:
+        call.acknowledges = False
+        await call.send(ask_text(), is_last=True)
+        with trio.move_on_after(60):
+            await call.finish()
+        assert (len(call.answer.body), double.facts.live) == (65_535, 1)
+        await call.widen(100_000)
+        answer = await call.finish()
+    assert answer.texts == ["x" * 100_000]
 
 
 async def test_a_proxy_may_answer_in_the_servers_place(autojump_clock: MockClock) -> None:

@@ -129,7 +129,7 @@ class TritonDouble(ServerDouble):
             self.facts.connections -= 1
 
     async def _call(self, exchange: Http2Exchange) -> None:
-        self.facts.requests.append(exchange.request)
+        self._note(exchange.request)
         if scripts := self._path_scripts.get(exchange.request.path):
             script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
             wire = GrpcWire(Call(exchange, 0))
@@ -140,7 +140,7 @@ class TritonDouble(ServerDouble):
     async def _serve_metrics(self, stream: trio.abc.Stream) -> None:
         self.facts.connections += 1
         try:
-            await serve_http(stream, self._scrape, keep_alive_s=KEEP_ALIVE_S, on_request=self.facts.requests.append)
+            await serve_http(stream, self._scrape, keep_alive_s=KEEP_ALIVE_S, on_request=self._note)
         finally:
             self.facts.connections -= 1
 

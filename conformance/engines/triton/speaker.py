@@ -100,10 +100,8 @@ class Speaker:
 
     def piece(self, words: str, tokens: int) -> tuple[Tensor, ...]:
         """Return the response that says these words."""
-        is_first = not self.responses
-        shown = self.asked.prompt + words if is_first and self.asked.echoes else words
         self.hear(words, tokens)
-        return self._response(self._said if self._dialect.is_cumulative else shown, "")
+        return self._response(self._said if self._dialect.is_cumulative else words, "")
 
     def hear(self, words: str, tokens: int) -> None:
         """Keep words for the one response of a request that does not stream."""
