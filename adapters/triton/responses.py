@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import msgspec
 
+from http_util.figures import Count
+
 from . import grpc_messages
 
 T = TypeVar("T")
@@ -40,8 +42,8 @@ class Response:
 class _Event(msgspec.Struct):
     text_output: str | list[str] | None = None
     finish_reason: str | list[str] | None = None
-    num_input_tokens: int | list[int] | None = None
-    num_output_tokens: int | list[int] | None = None
+    num_input_tokens: Count | list[Count] | None = None
+    num_output_tokens: Count | list[Count] | None = None
     model_name: str | None = None
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
@@ -68,7 +70,7 @@ def from_event(data: bytes) -> Response:
 
 def _of_event(event: _Event, data: bytes) -> Response:
     if event.error is not msgspec.UNSET and bytes(event.error) not in _NO_ERROR:
-        return Response(error=data)
+        return Response(error=data.decode("utf-8", "replace").encode())
     if event.text_output is None and event.model_name is None:
         raise ValueError("neither a response nor an error")
     return Response(
@@ -121,7 +123,7 @@ def _text(value: Scalar) -> str | None:
 
 
 def _count(value: Scalar) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
 
 
 def _first(value: T | list[T] | None) -> T | None:
