@@ -14,7 +14,7 @@ ADVICE = {
     "ADMISSION_REJECT": "Wait `Retry-After` seconds, then send it again.",
     "QUEUE_FULL_DROP_LRU": "Wait `Retry-After` seconds (in a stream `retry_after_ms`), then send it under a new id.",
     "POOL_UNREADY": "Wait `Retry-After` seconds, then send it again; look at `/v1/pools/{id}/health`.",
-    "POOL_UNAVAILABLE": "Look at `/v1/capabilities`: no pool answers to this engine and model. In a stream: later.",
+    "POOL_UNAVAILABLE": "Wait `retry_after_ms` if it is there; else look at `/v1/capabilities`, where the pools are.",
     "REPLICA_EXHAUSTED": "Send it again later under a new id.",
     "DECODE_TIMEOUT": "Send it again under a new id; tokens that came are not part of the new answer.",
     "WORKER_RESET": "Send it again under a new id; tokens that came are not part of the new answer.",
@@ -25,7 +25,7 @@ ADVICE = {
     "NOT_FOUND": "Look at the id and the path. A finished task is forgotten after `history.ttl_ms`.",
 }
 """Code -> the client's next move; every code of the specification has to be here."""
-RESERVED = frozenset({"MODEL_DEPRECATED", "UNTRUSTED_ARTIFACT", "REPLICA_EXHAUSTED"})
+RESERVED = frozenset({"MODEL_DEPRECATED", "UNTRUSTED_ARTIFACT"})
 """Codes that are part of the contract and that no part of the service gives."""
 
 

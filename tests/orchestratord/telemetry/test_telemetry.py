@@ -23,7 +23,7 @@ Clock = trio.testing.MockClock
 PROMPT = "my private words"
 SECRET = "canary-7f3a91-canary"
 OWN_FIELDS = {
-    "candidates_considered", "filters_applied", "tie_breakers_applied", "reason", "detail", "prompt",
+    "candidates_considered", "filters_applied", "tie_breakers_applied", "reason", "detail", "prompt", "state",
 }  # fmt: skip
 """What our lines hold beyond the documented fields, which are a minimum."""
 
@@ -186,3 +186,30 @@ async def test_an_engine_that_nobody_runs_is_no_label(autojump_clock: Clock) -> 
             rig.admit(new_order(engine="sk-typed-into-the-wrong-field"))
         assert rig.metric("tasks_rejected_total", engine="other", reason="POOL_UNAVAILABLE") == 1
         assert b"sk-typed" not in rig.telemetry.exposition(rig.dispatcher.pools.values())
+
+
+@pytest.mark.req("AH-3001a", "HTU-1004", "ORCH-3027")
+@pytest.mark.parametrize("log_prompts", [False, True])
+async def test_what_broke_unexpectedly_is_told_without_what_the_caller_wrote(
+    autojump_clock: Clock, log_prompts: bool
+) -> None:
+    async with open_rig(secrets=[SECRET], log={"prompts": log_prompts}) as rig:
+        order = new_order(prompt=f"{PROMPT} and some more of them")
+        rig.telemetry.unexpected(order, ValueError(f"cannot handle '{order.request.prompt}' at {SECRET}" + "x" * 9999))
+        (told,) = [line for line in rig.lines() if line["event"] == "internal"]
+        assert PROMPT not in str(told)
+        assert SECRET not in str(told)
+        assert "cannot handle" in str(told["detail"])
+        assert len(str(told["detail"])) < 600
+
+
+@pytest.mark.req("ORCH-3027", "ORCH-3604", "OC-METRICS-7101")
+async def test_further_tries_and_breakers_are_lines_with_documented_fields(autojump_clock: Clock) -> None:
+    down = ScriptedAdapter(streams=[[Started(), WorkerReset("cut")]])
+    pool = {"breaker": {"failures": 1}, "retry": {"base_ms": 0}}
+    async with open_rig(down, ScriptedAdapter(), pool=pool) as rig:
+        await rig.read(rig.admit())
+        told = [line for line in rig.lines() if line["event"] in {"retry", "breaker"}]
+        assert [(line["event"], line["level"]) for line in told] == [("breaker", "warning"), ("retry", "info")]
+        documented = set(specs.load().log.fields) | OWN_FIELDS
+        assert {name for line in told for name in line} <= documented
