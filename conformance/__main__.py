@@ -1,6 +1,7 @@
-"""The command line: `conformance run`, `list`, `explain`, `mutants`, `gate`.
+"""The command line: `conformance run`, `list`, `explain`, `mutants`, `gate`, `engine`.
 
-It reads arguments and chooses; what is run is in `runner.py`, `mutants.py` and `gate/`, what is shown in `report.py`.
+It reads arguments and chooses; what is run is in `runner.py`, `mutants.py`, `gate/` and `hand/`, what is shown in
+`report.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import specs
 from .api import mask_for
 from .catalogue import CHECKS
 from .gate.command import GateArguments, add_arguments, gate
+from .hand.command import EngineArguments, add_engines, run_engine
 from .mutants import MUTANTS, REFERENCES, blamed, hunt
 from .outcome import Exit
 from .report import Report, explanation, listing
@@ -43,7 +45,8 @@ Prove an engine adapter: play scripted engines to it in virtual time and hold it
   conformance list                              the checks
   conformance explain CAN-01                    what a check asks for, and why
   conformance mutants                           prove the kit: broken adapters, each caught
-  conformance gate                              prove the specification: everything agrees"""
+  conformance gate                              prove the specification: everything agrees
+  conformance engine vllm                       run an engine without a model, for hand use"""
 
 _EXITS = """\
 exit codes:
@@ -151,6 +154,11 @@ def judge(arguments: Arguments) -> int:
     return gate(cast("GateArguments", arguments))
 
 
+def engine(arguments: Arguments) -> int:
+    """Run an engine's double for hand use."""
+    return run_engine(cast("EngineArguments", arguments))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="conformance", description=_ABOUT, epilog=_EXITS, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -171,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     hunts.add_argument("names", nargs="*", type=_animal, metavar="NAME", help="these animals only")
     hunts.add_argument("--whole", action="store_true", help="every check on every animal: the whole kill matrix, slow")
     add_arguments(_command(commands, "gate", judge, "tell whether specification and code agree", epilog=_EXITS))
+    add_engines(_command(commands, "engine", engine, "run an engine's double for hand use"))
     return parser
 
 

@@ -43,12 +43,17 @@ class SeenRequest:
 
 @final
 class Exchange:
-    """One request and the answer to it. When the client leaves, `gone` is set and the handler is cancelled."""
+    """One request and the answer to it. When the client leaves, `gone` is set and the handler is cancelled.
+
+    `status` is that of the answer once it has begun, `is_complete` whether all of it was sent.
+    """
 
     def __init__(self, stream: trio.abc.Stream, http: h11.Connection, request: SeenRequest) -> None:
         self.request = request
         self.gone = trio.Event()
         self.is_started = False
+        self.is_complete = False
+        self.status: int | None = None
         self._stream = stream
         self._http = http
         self._sizes: Iterator[int] | None = None
@@ -68,13 +73,14 @@ class Exchange:
         """Send a complete answer of known length; without a content type if it is empty."""
         kind = (("Content-Type", content_type),) if content_type else ()
         head = self._http.send(_response(status, (*headers, *kind, ("Content-Length", str(len(body)))))) or b""
-        self.is_started = True
+        self.is_started, self.status = True, status
         await self._write(head + self._body(body))
+        self.is_complete = True
 
     async def start(self, status: int, content_type: str, headers: Headers = ()) -> None:
         """Send the head of an answer whose chunks follow."""
         chunked = (("Content-Type", content_type), ("Transfer-Encoding", "chunked"))
-        self.is_started = True
+        self.is_started, self.status = True, status
         await self._write(self._http.send(_response(status, (*headers, *chunked))) or b"")
 
     async def send(self, data: bytes) -> None:
@@ -85,6 +91,7 @@ class Exchange:
     async def end(self, *, closes: bool = False) -> None:
         """End the chunked body; `closes` the connection after it, whatever the headers said."""
         await self._write(self._http.send(h11.EndOfMessage()) or b"")
+        self.is_complete = True
         self._is_cut = closes
 
     async def cut(self) -> None:

@@ -180,7 +180,10 @@ class _RawScript(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def script_from_json(text: bytes | str) -> Script:
-    """Read what `to_json` writes; raise `ValueError` that names the step and the field at fault."""
+    """Read what `to_json` writes; raise `ValueError` that names the step and the field at fault.
+
+    For people, a field that holds bytes may also be given as text: `raw_text` for `raw`, `body_text` for `body`.
+    """
     raw = msgspec.json.decode(text, type=_RawScript)
     return Script(tuple(_step(number, step) for number, step in enumerate(raw.steps)), raw.loading_s)
 
@@ -190,10 +193,26 @@ def _step(number: int, raw: msgspec.Raw) -> Step:
     name = msgspec.json.decode(given.pop("step", b'""'), type=str)
     if name not in STEPS:
         raise ValueError(f"steps[{number}]: unknown step {name!r}; known: {', '.join(STEPS)}")
-    unknown = given.keys() - {field.name for field in fields(STEPS[name])}
-    if unknown:
-        raise ValueError(f"steps[{number}]: {name} has no field {min(unknown)!r}")
+    known = {field.name: str(field.type) for field in fields(STEPS[name])}
     try:
-        return msgspec.json.decode(raw, type=STEPS[name])
+        plain = {_plain_name(key, known): _plain(key, value, known) for key, value in given.items()}
+        unknown = plain.keys() - known
+        if unknown:
+            raise ValueError(f"{name} has no field {min(unknown)!r}")
+        return msgspec.json.decode(msgspec.json.encode(plain), type=STEPS[name])
     except msgspec.ValidationError as wrong:
         raise ValueError(f"steps[{number}]: {name}: {wrong}") from wrong
+    except ValueError as wrong:
+        raise ValueError(f"steps[{number}]: {wrong}") from wrong
+
+
+def _plain_name(key: str, known: dict[str, str]) -> str:
+    name = key.removesuffix("_text")
+    return name if known.get(name) == "bytes" else key
+
+
+def _plain(key: str, value: msgspec.Raw, known: dict[str, str]) -> msgspec.Raw:
+    """Return a value as the step has it: text that stands for bytes becomes base64."""
+    if key == _plain_name(key, known):
+        return value
+    return msgspec.Raw(msgspec.json.encode(msgspec.json.decode(value, type=str).encode()))

@@ -52,6 +52,16 @@ class Visit(Protocol):
     gone: trio.Event
 
 
+class Watcher(Protocol):
+    """Who is told of requests as they come and end."""
+
+    def arrived(self, number: int, request: SeenRequest) -> None:
+        """A request is there; `number` is its place in `facts.requests`."""
+
+    def over(self, number: int, exchange: Exchange) -> None:
+        """It was answered, or never will be."""
+
+
 class ServerDouble:
     """One engine's process and the addresses it is reached at.
 
@@ -71,6 +81,7 @@ class ServerDouble:
         self.facts = Facts()
         self.nursery = nursery
         self.started_at = trio.current_time()
+        self.watcher: Watcher | None = None
         self._work = work
         self._listens_while_loading = listens_while_loading
         self._keep_alive_s = keep_alive_s
@@ -177,6 +188,13 @@ class ServerDouble:
             self.facts.connections -= 1
 
     async def _answer(self, exchange: Exchange) -> None:
+        try:
+            await self._play_or_respond(exchange)
+        finally:
+            if self.watcher is not None:
+                self.watcher.over(self._number(exchange.request), exchange)
+
+    async def _play_or_respond(self, exchange: Exchange) -> None:
         if scripts := self._path_scripts.get(exchange.request.path):
             script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
             await play(script, self.plain_stage(exchange), exchange)
@@ -186,6 +204,8 @@ class ServerDouble:
     def _note(self, request: SeenRequest) -> None:
         self.facts.requests.append(request)
         self.facts.submitted += self.is_work(request)
+        if self.watcher is not None:
+            self.watcher.arrived(len(self.facts.requests) - 1, request)
 
     def _number(self, request: SeenRequest) -> int:
         seen = self.facts.requests

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.engines.script import STEPS, Die, Fail, Malformed, Script, Text, script_from_json
+from conformance.engines.script import STEPS, Answer, Die, Fail, Malformed, Script, Text, script_from_json
 
 FINITE = st.floats(0, 1e9)
 steps = st.one_of(
@@ -49,3 +49,16 @@ def test_a_script_can_be_written_by_hand() -> None:
 def test_a_wrong_script_says_where_it_is_wrong(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         script_from_json(text)
+
+
+def test_bytes_may_be_written_as_text() -> None:
+    text = """{"steps": [{"step": "Malformed", "raw_text": "data: caf\u00e9\\n\\n"},
+               {"step": "Answer", "status": 502, "body_text": "no"}]}"""
+    assert script_from_json(text) == Script.of(Malformed("data: caf\u00e9\n\n".encode()), Answer(502, b"no"))
+
+
+def test_text_is_taken_for_bytes_only_where_bytes_are_meant() -> None:
+    with pytest.raises(ValueError, match="no field 'text_text'"):
+        script_from_json('{"steps": [{"step": "Text", "text_text": "x"}]}')
+    with pytest.raises(ValueError, match=r"steps\[0\]: Malformed: Expected `str`"):
+        script_from_json('{"steps": [{"step": "Malformed", "raw_text": 7}]}')
