@@ -8,7 +8,7 @@ from .llamacpp import LLAMACPP
 from .mock import MockSubject
 from .openai import OPENAI
 from .tgi import TGI
-from .triton import TRITON, TRITON_CLASSIC, TRITON_LLM_API
+from .triton import TRITON, TRITON_CLASSIC, TRITON_GRPC, TRITON_LLM_API
 from .vllm import VLLM
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ SUBJECTS: Mapping[str, Subject] = {
         OPENAI,
         TRITON,
         TRITON_CLASSIC,
+        TRITON_GRPC,
         TRITON_LLM_API,
     )
 }

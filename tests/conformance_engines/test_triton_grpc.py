@@ -177,7 +177,8 @@ async def test_a_stream_breaks_off_as_the_script_says(
 
 
 async def test_what_ends_a_stream_ends_it_for_every_request_on_it(autojump_clock: MockClock) -> None:
-    scripts = (Script.of(Pause(0.9), Cut(clean=True)), Script.of(*[Text("x"), Pause(0.25)] * 20))
+    steady: list[Step] = [Text("x"), Pause(0.25)]
+    scripts = (Script.of(Pause(0.9), Cut(clean=True)), Script.of(*steady * 20))
     async with open_triton(None, *scripts) as double, open_call(double) as call:
         await call.send(ask_text(identifier="a"))
         await call.send(ask_text(identifier="b"))
