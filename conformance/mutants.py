@@ -145,6 +145,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(failure.CountsTheConsumersTime, "TMO-02"),
     Mutant(failure.CallsSilenceInternal, "TMO-03"),
     Mutant(failure.TriesAgain, "TMO-04"),
+    Mutant(failure.ForgetsTheDeadline, "TMO-05"),
+    Mutant(failure.CallsTheDeadlineSilence, "TMO-05"),
     Mutant(failure.LeavesTasksBehind, "LEA-01"),
     Mutant(failure.LeavesAConnection, "LEA-02", "llamacpp"),
     Mutant(failure.LosesSlotsOnErrors, "LEA-03"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from adapter_api import DecodeTimeout, WorkerError
+from adapter_api import DeadlineUnmet, DecodeTimeout, WorkerError
 from conformance.check import Case, Check, Group, Scene, each, one
 from conformance.engines.script import Accept, Finish, Pause, Script, Stall, Text
 from conformance.reading import Plan
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _SLACK_S = 0.25
 """How much later than its bound an adapter may act."""
+DEADLINE_S = 1.5
+"""Deadline of the request; every other bound is later."""
+_TALK = tuple(step for number in range(64) for step in (Text(f" {number}"), Pause(STEP_S)))
 
 
 async def silence_ends(lab: Lab, frames: int) -> None:
@@ -67,6 +70,21 @@ async def a_slow_consumer_is_not_a_slow_engine(lab: Lab) -> None:
         lab.expect("TMO-02", reading.text == "One two three", "all that the engine said", f"{reading.text!r}")
 
 
+async def the_deadline_ends_it(lab: Lab, script: Script) -> None:
+    """Give the request less time than the engine takes, and less than any other bound."""
+    async with lab.open(script, first_token_s=FIRST_TOKEN_S, idle_s=IDLE_S) as bench:
+        reading = bench.start(bench.request(deadline_ms=round(DEADLINE_S * 1000)))
+        await lab.until(DEADLINE_S - TICK_S)
+        lab.expect("TMO-05", not reading.over.is_set(), f"patience until t={DEADLINE_S:g} s", "it gave up before")
+        await lab.until(DEADLINE_S + _SLACK_S)
+        latest = f"t={DEADLINE_S + _SLACK_S:g} s"
+        if not lab.expect("TMO-05", reading.over.is_set(), f"DeadlineUnmet by {latest}", "it goes on"):
+            reading.abandon()
+            return
+        error = reading.error
+        lab.expect("TMO-05", isinstance(error, DeadlineUnmet), "DeadlineUnmet", f"{error!r}", *reading.frames[-1:])
+
+
 async def a_submit_is_made_once(fault: Fault, lab: Lab) -> None:
     """Let the engine fail in a way that could be tried again; that is the service's decision."""
     async with lab.open(fault.script, first_token_s=FIRST_TOKEN_S, idle_s=IDLE_S) as bench:
@@ -87,6 +105,14 @@ _SILENCE = Scene(
     name="silence",
     how="The engine falls silent before it accepts, in prefill, and after one and two words.",
     cases=each(silence_ends, {f"frames-{frames}": frames for frames in range(4)}),
+)
+_DEADLINE = Scene(
+    name="deadline",
+    how="A request whose deadline passes: before the engine accepts, after a word, and while words come steadily.",
+    cases=each(
+        the_deadline_ends_it,
+        {"waiting": stalls_after(0), "stalled": stalls_after(2), "talking": Script.of(Accept(), *_TALK, Finish())},
+    ),
 )
 _SLOW = Scene(
     name="slow-engine",
@@ -134,5 +160,13 @@ CHECKS = (
         requirements=("HTU-1005",),
         scenes=(_SILENCE,),
         causes=("the time-out of the HTTP library passed on",),
+    ),
+    Check(
+        id="TMO-05",
+        title="the request's own deadline runs from its submit and ends as DeadlineUnmet",
+        group=Group.TIMEOUTS,
+        requirements=("ADAPT-3005d",),
+        scenes=(_DEADLINE,),
+        causes=("the deadline is left to the service", "each token, or the answer's head, starts the deadline again"),
     ),
 )

@@ -11,6 +11,7 @@ import trio
 
 from adapter_api import (
     AdapterError,
+    DeadlineUnmet,
     DecodeTimeout,
     Failed,
     InternalError,
@@ -26,6 +27,7 @@ from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from adapter_api import TaskRequest, WorkerAdapter, WorkerProps
 
@@ -135,6 +137,20 @@ class DropsTheLastToken(Stream):
         held = self.held
         self.held = (event,) if isinstance(event, Token) else ()
         return held if isinstance(event, Token) else (*held, event)
+
+
+class ForgetsTheDeadline(Wrapper):
+    """Leaves the request's deadline to whoever asked."""
+
+    def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[Events]:
+        return self.stream(replace(request, deadline_ms=None))
+
+
+class CallsTheDeadlineSilence(Stream):
+    """Reports a deadline that has passed as a silent engine, once there was a token."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        raise DecodeTimeout(error.message) if isinstance(error, DeadlineUnmet) and self.tokens else error
 
 
 class TriesAgain(Stream):
