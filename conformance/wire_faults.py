@@ -51,8 +51,9 @@ TRANSPORT: Mapping[str, Sequence[Step]] = {
 
 
 def wire_faults(spec: Specification, engine: str) -> Iterator[Fault]:
-    """Yield the failures that `engine` and all engines have."""
-    for row in (*spec.engine_errors(engine), *spec.engine_errors(ANY)):
+    """Yield the failures that `engine` and all engines have; an engine without a table has the common ones."""
+    own = spec.engine_errors(engine) if engine in spec.engines else ()
+    for row in (*own, *spec.engine_errors(ANY)):
         yield fault_of(row)
 
 
