@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, final
 from conformance.engines.host import Link
 from conformance.engines.script import Accept, Fail, Pause, Script, Text
 from conformance.engines.triton import TritonDouble, TritonSettings
+from conformance.engines.triton.failures import ENDS_CALL
 from conformance.times import STEP_S
 from conformance.wire_faults import ANY, fault_of
 from specs import ErrorPhase
@@ -39,6 +40,7 @@ _HTTP_ONLY = frozenset({
     "not-supported",
 })
 _TRACEBACK = "Traceback"
+_CALL = "call-"  # begins the id of a row that is the status of a whole gRPC call
 _SPOKEN: tuple[Step, ...] = (Accept(), Text("One"), Pause(STEP_S), Text(" two"), Pause(STEP_S))
 _HEAD = {"head": "the head of an answer comes with its first response"}
 _NO_END = {"end-marker": "the model tells no finish reason, so the end of the stream is all there is"}
@@ -117,7 +119,7 @@ def _grpc_fault(row: EngineError) -> Fault:
     if words is None:
         return fault_of(row)
     is_late = row.phase is ErrorPhase.STREAM
-    failure = Fail(row.status, "", words, in_stream=True)
+    failure = Fail(row.status, ENDS_CALL if row.id.startswith(_CALL) else "", words, in_stream=True)
     script = Script((*(_SPOKEN if is_late else ()), failure))
     return replace(_http_fault(row), script=script, status=None)
 
@@ -137,7 +139,13 @@ def _last_line(row: EngineError) -> tuple[str, ...]:
 
 
 TRITON = TritonSubject(name="triton", dialect="vllm", model="vllm_model")
-TRITON_GRPC = TritonSubject(name="triton-grpc", dialect="vllm", model="vllm_model", settings={"transport": "grpc"})
+TRITON_GRPC = TritonSubject(
+    name="triton-grpc",
+    dialect="vllm",
+    model="vllm_model",
+    settings={"transport": "grpc"},
+    rows=("triton", "triton-grpc"),
+)
 TRITON_LLM_API = TritonSubject(
     name="triton-llmapi",
     dialect="llmapi",

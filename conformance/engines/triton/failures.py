@@ -33,18 +33,32 @@ class Code(Enum):
         return self.value[1]
 
 
-_OF_STATUS = {500: Code.INTERNAL, 404: Code.NOT_FOUND, 503: Code.UNAVAILABLE, 501: Code.UNSUPPORTED}
+_OF_STATUS = {
+    500: Code.INTERNAL,
+    404: Code.NOT_FOUND,
+    503: Code.UNAVAILABLE,
+    501: Code.UNSUPPORTED,
+    403: Code.RESTRICTED,
+    413: Code.TOO_LARGE,
+}
+ENDS_CALL = "grpc-status"
+"""The type of a script's `Fail` that ends a gRPC call, with all its requests, in place of one request of it."""
 
 
 class Refused(Exception):
-    """The server refuses, or a model fails; `status` overrides the HTTP status of the code."""
+    """The server refuses, or a model fails; `status` overrides the HTTP status of the code.
 
-    def __init__(self, message: str, code: Code = Code.INVALID_ARG, *, status: int | None = None) -> None:
+    With `ends_call` it is the status of a whole gRPC call.
+    """
+
+    def __init__(
+        self, message: str, code: Code = Code.INVALID_ARG, *, status: int | None = None, ends_call: bool = False
+    ) -> None:
         super().__init__(message)
-        self.message, self.code = message, code
+        self.message, self.code, self.ends_call = message, code, ends_call
         self.status = code.http if status is None else status
 
     @classmethod
-    def of_status(cls, status: int, message: str) -> Refused:
-        """Return the failure that HTTP shows with this status."""
-        return cls(message, _OF_STATUS.get(status, Code.INVALID_ARG), status=status)
+    def of_status(cls, status: int, message: str, kind: str = "") -> Refused:
+        """Return the failure that HTTP shows with this status; `kind` may be `ENDS_CALL`."""
+        return cls(message, _OF_STATUS.get(status, Code.INVALID_ARG), status=status, ends_call=kind == ENDS_CALL)

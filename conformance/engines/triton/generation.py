@@ -140,7 +140,7 @@ class Generation:
         if step.whole_batch:
             self._server.fail_batch(step)
             await trio.sleep_forever()
-        await self._report(Refused.of_status(step.status, step.message), in_stream=step.in_stream)
+        await self._report(Refused.of_status(step.status, step.message, step.type), in_stream=step.in_stream)
 
     async def overload(self) -> None:
         if self._place is not None:

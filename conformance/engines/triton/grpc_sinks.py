@@ -45,7 +45,7 @@ def response(request: InferRequest, outputs: Iterable[Tensor], *, is_last: bool 
 
 async def fail_in_stream(call: Call, about: Fields, failure: Refused) -> None:
     """Report a failure of one request of a stream; `about` are fields of the response that is none."""
-    if call.metadata.get(_WANTS_STATUS) == "true":
+    if failure.ends_call or call.metadata.get(_WANTS_STATUS) == "true":
         await call.fail(failure)
     else:
         await call.send(encode("ModelStreamInferResponse", {"error_message": failure.message, "infer_response": about}))
