@@ -104,8 +104,8 @@ class ServerDouble:
         """Drop what dies with the process; called after every connection was reset."""
 
     def is_work(self, request: SeenRequest) -> bool:
-        """Return whether this is a request for work."""
-        return (request.method, request.path) in self._work
+        """Return whether this is a request for work; an empty object asks for none, it only tries a route."""
+        return (request.method, request.path) in self._work and request.body != b"{}"
 
     def plain_stage(self, exchange: Exchange) -> Stage:
         """Return what plays a script of a path."""
