@@ -153,6 +153,7 @@ class _Connection:
         self._windows = trio.lowlevel.ParkingLot()
         self._sizes: Iterator[int] | None = None
         self._is_cut = False
+        self._is_over = False
 
     async def run(self) -> None:
         """Read until the client has no more; then every exchange is left."""
@@ -160,7 +161,7 @@ class _Connection:
         self._h2.initiate_connection()
         await self._flush()
         try:
-            while data := await self._receive():
+            while not self._is_over and (data := await self._receive()):
                 for event in self._h2.receive_data(data):
                     self._take(event)
                 await self._flush()
@@ -226,6 +227,8 @@ class _Connection:
                 self._exchanges[event.stream_id].leave()
             case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
                 self._windows.unpark_all()
+            case h2.events.ConnectionTerminated():
+                self._is_over = True
             case _:
                 pass
 

@@ -102,6 +102,10 @@ class Call:
         self._h2.reset_stream(1, 8)
         await self._flush()
 
+    async def say_goodbye(self) -> None:
+        self._h2.close_connection()
+        await self._flush()
+
     async def widen(self, size: int) -> None:
         for stream in (None, 1):
             self._h2.increment_flow_control_window(size, stream)

@@ -111,6 +111,16 @@ async def test_closing_the_connection_cancels_what_is_on_it(autojump_clock: Mock
         assert (double.facts.live, double.facts.connections, double.facts.gone) == (0, 0, [(0.0, 0)])
 
 
+async def test_a_client_that_says_goodbye_is_gone(autojump_clock: MockClock) -> None:
+    script = Script.of(Text("One"), Pause(1), Text(" two"), Stall())
+    async with open_triton(TritonSettings(release_s=5), script) as double, open_call(double) as call:
+        await call.send(ask_text())
+        await call.until(1)
+        await call.say_goodbye()
+        await trio.sleep(2)
+        assert (double.facts.live, double.facts.connections) == (0, 0)
+
+
 async def test_a_request_is_stopped_by_its_id_from_another_stream(autojump_clock: MockClock) -> None:
     async with open_triton(None, Script.of(Text("One"), Stall())) as double, open_call(double) as call:
         await call.send(ask_text(identifier="mine"))

@@ -47,6 +47,10 @@ class TritonSettings:
     is_decoupled: bool = True
     further: tuple[Model, ...] = field(default=(), repr=False)
 
+    def __post_init__(self) -> None:
+        if self.dialect not in GENERATORS:
+            raise ValueError(f"dialect {self.dialect!r} is none of {', '.join(GENERATORS)}")
+
     @property
     def models(self) -> tuple[Model, ...]:
         """The repository; the first is the model that generates text."""
