@@ -268,6 +268,26 @@ async def test_reports_are_answered(autojump_clock: MockClock) -> None:
             assert (await call.finish()).status == 12
 
 
+async def test_details_are_those_of_a_real_server(autojump_clock: MockClock) -> None:
+    """Seen with tritonserver 2.51."""
+    async with open_triton(None, QUICK) as double:
+        assert (await ask(double, "ModelReady", {"name": "nope"})).replies("ModelReadyResponse") == [{"ready": False}]
+        stats = await ask(double, "ModelStatistics", {"name": "nope"})
+        assert (stats.status, stats.head["grpc-message"]) == (3, "requested model 'nope' is not available")
+        version = await ask(double, "ModelMetadata", {"name": "ensemble", "version": "x"})
+        assert version.status == 3
+        async with open_call(double) as call:
+            await call.send(ask_text(model="nope", identifier="z"))
+            await call.send(ask_text(identifier="a", last=True), is_last=True)
+            failed, *_, last = (await call.finish()).replies()
+    assert failed["infer_response"] == {**EMPTY, "id": "z"}
+    parameters = {"triton_final_response": {"bool_param": True}}
+    assert last["infer_response"] == {**EMPTY, "id": "a", "model_name": "ensemble", "parameters": parameters}
+
+
+EMPTY = {"model_name": "", "model_version": "", "id": "", "parameters": {}, "outputs": [], "raw_output_contents": []}
+
+
 async def test_what_is_no_message_is_an_error_of_the_call(autojump_clock: MockClock) -> None:
     async with open_triton() as double, open_call(double, "ModelInfer") as call:
         await call.send(b"\xff\xff\xff", is_last=True)
