@@ -93,13 +93,24 @@ class Call:
             assert await self.step(), self.answer
 
 
+def decode(text: bytes | str) -> JsonValue:
+    value: JsonValue = msgspec.json.decode(text)
+    return value
+
+
 @asynccontextmanager
 async def open_call(
-    double: EngineDouble, path: str, value: object = None, *, headers: dict[str, str] | None = None, body: bytes = b""
+    double: EngineDouble,
+    path: str,
+    value: object = None,
+    *,
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    port: int = PORT,
 ) -> AsyncIterator[Call]:
     """POST `value` (or `body`), or GET if there is neither; leaving closes the connection."""
     content = body or (b"" if value is None else msgspec.json.encode(value))
-    stream = await double.dial(HOST, PORT)
+    stream = await double.dial(HOST, port)
     async with stream:
         call = Call(stream)
         await call.send("POST" if content else "GET", path, content, headers or {})
@@ -107,7 +118,13 @@ async def open_call(
 
 
 async def ask(
-    double: EngineDouble, path: str, value: object = None, *, headers: dict[str, str] | None = None, body: bytes = b""
+    double: EngineDouble,
+    path: str,
+    value: object = None,
+    *,
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    port: int = PORT,
 ) -> Answer:
-    async with open_call(double, path, value, headers=headers, body=body) as call:
+    async with open_call(double, path, value, headers=headers, body=body, port=port) as call:
         return await call.finish()
