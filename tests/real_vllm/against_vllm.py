@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import sys
+import os
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -30,6 +30,7 @@ from adapter_api import (
     load_factory,
 )
 from tests.adapters.rig import Outcome, read, request
+from tests.conftest import REAL_STDERR
 from tests.support.real_llamacpp import free_port
 
 from .conftest import measured
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from adapter_api import TaskRequest, WorkerAdapter, WorkerProps
+
+    Say = Callable[[str], None]
 
 SEEN_EVERY_S = 0.01
 SEEN_WITHIN_S = 15.0
@@ -51,14 +54,21 @@ LONG = "the river runs past a quiet mill " * 150  # fits into the context, and t
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RealVllm]:
+def say(pytestconfig: pytest.Config) -> Say:
+    """Return what shows a line to whoever waits, past what pytest captures."""
+    return lambda words: _write(pytestconfig.stash[REAL_STDERR], f"test-vllm: {words}\n")
+
+
+def _write(file: int, text: str) -> None:
+    os.write(file, text.encode())
+
+
+@pytest.fixture(scope="module")
+def server(say: Say) -> Iterator[RealVllm]:
+    say("starting vLLM")
     with start_vllm() as server:
         trio.run(server.wait_ready, say)
         yield server
-
-
-def say(words: str) -> None:
-    sys.__stderr__.write(f"test-vllm: {words}\n")  # type: ignore[union-attr]  # a run by hand has one
 
 
 @asynccontextmanager
@@ -274,7 +284,7 @@ async def test_more_requests_than_seats_are_all_answered(server: RealVllm) -> No
 
 
 @pytest.mark.req("ADAPT-3002", "OC-ADAPT-5020b")
-async def test_an_engine_dies_under_a_stream_and_another_takes_its_place() -> None:
+async def test_an_engine_dies_under_a_stream_and_another_takes_its_place(say: Say) -> None:
     port = free_port()
     with start_vllm(port) as server:
         async with open_adapter(server, **ON_AND_ON) as adapter:

