@@ -18,6 +18,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
 from h2.exceptions import H2Error
+from hpack import NeverIndexedHeaderTuple
 
 from adapter_api import AdapterError, PoolUnavailable, WorkerError, WorkerReset
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from h2.events import Event
+    from hpack.struct import HeaderWeaklyTyped
 
 REFUSAL_BYTES = 65_536
 """How much of an answer is kept that is not gRPC."""
@@ -179,7 +181,8 @@ class Call:
             self._h2.send_data(self._stream, bytes(piece), end_stream=not self._rest)
 
 
-def _headers(head: CallHead) -> list[tuple[str, str]]:
+def _headers(head: CallHead) -> list[HeaderWeaklyTyped]:
+    """Return the request's headers; what a caller adds may be a credential, which no table and no log may keep."""
     return [
         (":method", "POST"),
         (":scheme", "https" if head.is_tls else "http"),
@@ -188,7 +191,7 @@ def _headers(head: CallHead) -> list[tuple[str, str]]:
         ("te", "trailers"),
         ("content-type", "application/grpc"),
         ("user-agent", "orchestratord"),
-        *head.metadata.items(),
+        *(NeverIndexedHeaderTuple(name, value) for name, value in head.metadata.items()),
     ]
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .tensors import Tensor
 
 _PHASE = "completion"
+_MOST_DIGITS = 99_999_999
 
 
 @final
@@ -86,10 +87,16 @@ class GrpcTransport:
         if request.correlation_id is not None:
             metadata["x-correlation-id"] = request.correlation_id
         if ends_at is not None:  # so that a server that we cannot reach any more stops by itself
-            metadata["grpc-timeout"] = f"{max(round((ends_at - trio.current_time()) * 1000), 1)}m"
+            metadata["grpc-timeout"] = timeout(ends_at - trio.current_time())
         return CallHead(
             authority=f"{self._endpoint.host}:{self._endpoint.port}",
             path=grpc_messages.METHOD,
             is_tls=self._endpoint.tls is not None,
             metadata=metadata,
         )
+
+
+def timeout(seconds: float) -> str:
+    """Return a time as the header has it: at most eight digits, and a unit."""
+    milliseconds = max(round(seconds * 1000), 1)
+    return f"{milliseconds}m" if milliseconds <= _MOST_DIGITS else f"{min(milliseconds // 1000, _MOST_DIGITS)}S"

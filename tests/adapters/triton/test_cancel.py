@@ -108,10 +108,11 @@ async def test_a_stop_that_nobody_answers_is_bounded(autojump_clock: MockClock) 
 
 
 @STREAMED
-async def test_closing_the_adapter_ends_what_is_open(autojump_clock: MockClock, transport: str) -> None:
+@pytest.mark.parametrize("script", [ENDLESS, SILENT], ids=["while tokens come", "before the first response"])
+async def test_closing_the_adapter_ends_what_is_open(autojump_clock: MockClock, transport: str, script: Script) -> None:
     outcome = Outcome()
     async with trio.open_nursery() as nursery:
-        async with open_triton_rig(ENDLESS, transport=transport) as rig:
+        async with open_triton_rig(script, transport=transport) as rig:
             adapter = rig.adapter
             nursery.start_soon(read, adapter, request(), outcome)
             await trio.sleep(1)

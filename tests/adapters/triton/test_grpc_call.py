@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,9 @@ from adapter_api import AdapterError, PoolUnavailable, WorkerError, WorkerReset
 from adapters.triton.grpc_call import Broken, Call, CallHead, Refusal, Status
 from adapters.triton.grpc_frames import framed
 from adapters.triton.grpc_status import error_of
+from adapters.triton.grpc_transport import timeout
 from http_util.status import EngineReply, classify
+from tests.adapters.rig import SECRET
 from tests.adapters.triton.peer import OK_HEAD, Http2Peer
 
 if TYPE_CHECKING:
@@ -63,6 +66,22 @@ def test_a_request_is_one_message_and_our_end() -> None:
         "user-agent": "orchestratord",
         "x-correlation-id": "c-1",
     }
+
+
+@pytest.mark.req("HTU-1004")
+def test_what_a_caller_adds_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        Call(CallHead(authority="engine:8001", path="/x/Y", metadata={"triton-grpc-protocol-key": SECRET}), b"")
+    assert caplog.records
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "header"),
+    [(1.5, "1500m"), (-3, "1m"), (99_999.999, "99999999m"), (100_000, "100000S"), (1e12, "99999999S")],
+)
+def test_a_time_has_at_most_eight_digits(seconds: float, header: str) -> None:
+    assert timeout(seconds) == header
 
 
 @given(size=st.integers(0, 300_000))
