@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import trio
@@ -245,3 +245,17 @@ async def test_a_body_that_ends_early_has_no_end_marker() -> None:
         answer = await ask(double, CHAT, asks())
     assert answer.is_whole
     assert b"[DONE]" not in answer.body
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+async def test_reasoning_comes_before_the_answer_in_a_field_of_its_own(
+    field: Literal["reasoning", "reasoning_content"],
+) -> None:
+    settings = VllmSettings(reasoning="Hm.", reasoning_field=field)
+    async with open_vllm(settings, Script.of(Text("a"))) as double:
+        told = [frame for frame in events(await ask(double, CHAT, asks())) if isinstance(frame, dict)]
+    assert [frame["choices"][0]["delta"] for frame in told][:3] == [
+        {"role": "assistant", "content": ""},
+        {field: "Hm."},
+        {"content": "a"},
+    ]

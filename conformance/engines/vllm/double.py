@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Literal, final
 
 import trio
 
@@ -52,7 +52,8 @@ class VllmSettings:
 
     `slots` is how many requests run at a time, `queue` how many may wait (None: any number), `dead_s` how long the
     server still answers after its engine died. A real server either `generates` or has embeddings and reranking; this
-    one may do both. `release_s` is how long a request whose client has left still runs,
+    one may do both. Text of `reasoning` is sent before the answer in `reasoning_field`, which had another name in older
+    servers. `release_s` is how long a request whose client has left still runs,
     `prefill_s` the time a prompt takes, `token_s` that of a made-up token.
     """
 
@@ -67,6 +68,8 @@ class VllmSettings:
     has_reranking: bool = False
     generates: bool = True
     dimensions: int = 8
+    reasoning: str = ""
+    reasoning_field: Literal["reasoning", "reasoning_content"] = "reasoning"
     release_s: float = 0.0
     prefill_s: float = 0.0
     token_s: float = 0.0
@@ -189,7 +192,7 @@ class VllmDouble(ServerDouble):
         self._answered += 1
         label = exchange.request.headers.get("x-request-id") or made_up.name("", self._answered)
         settings = self.settings
-        voice = VllmVoice(asked, label=label, model=settings.model, version=settings.version, is_chat=is_chat)
+        voice = VllmVoice(asked, settings, label=label, is_chat=is_chat)
         await self.generate(exchange, OpenAiGeneration(self, exchange, asked, voice, self._pace))
 
     async def _health(self, exchange: Exchange) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from adapter_api import JsonValue
     from conformance.engines.script import Fail
 
+    from .double import VllmSettings
+
     Fields = dict[str, JsonValue]
 
 _STOPS = {"stop_string": "stop"}
@@ -29,17 +31,18 @@ class VllmVoice:
 
     ping = b": ping\n\n"  # never the server's own: what a proxy in between may add
 
-    def __init__(self, asked: Asked, *, label: str, model: str, version: str, is_chat: bool) -> None:
+    def __init__(self, asked: Asked, settings: VllmSettings, *, label: str, is_chat: bool) -> None:
         self._asked = asked
+        self._settings = settings
         self._is_chat = is_chat
         kind = "chatcmpl-" if is_chat else "cmpl-"
         self._head: Fields = {
             "id": kind + label,
             "object": "chat.completion.chunk" if is_chat else "text_completion",
             "created": CREATED,
-            "model": model,
+            "model": settings.model,
         }
-        self._fingerprint = name(f"vllm-{version}-", 0, 8)
+        self._fingerprint = name(f"vllm-{settings.version}-", 0, 8)
         self._has_begun = False
         self._has_ids = bool(asked.given.get("return_token_ids"))
 
@@ -55,7 +58,15 @@ class VllmVoice:
         delta: Fields = {"role": "assistant", "content": ""}
         choice: Fields = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
         ids = list(self._asked.tokens) if self._has_ids else None
-        return self._chunk([choice], counts, prompt_token_ids=ids, prompt_text=None)
+        return self._chunk([choice], counts, prompt_token_ids=ids, prompt_text=None) + self._thought(counts)
+
+    def _thought(self, counts: Counts) -> bytes:
+        settings = self._settings
+        if not settings.reasoning:
+            return b""
+        return self._chunk(
+            [{**self._choice("", None), "delta": {settings.reasoning_field: settings.reasoning}}], counts
+        )
 
     def text(self, text: str, counts: Counts) -> bytes:
         return self._chunk([self._choice(text, None)], counts)
@@ -113,7 +124,7 @@ class VllmVoice:
             "annotations": None,
             "audio": None,
             "function_call": None,
-            "reasoning": None,
+            "reasoning": self._settings.reasoning or None,
         }
         return {"index": 0, "message": message, **self._whole_end(text, reason)}
 
