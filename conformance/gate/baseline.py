@@ -10,7 +10,7 @@ until = 2027-01-31
 from __future__ import annotations
 
 import tomllib
-from datetime import date  # noqa: TC003 - msgspec reads the types of rows
+from datetime import date
 from typing import TYPE_CHECKING
 
 import msgspec

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from conformance.check import Level
-from conformance.outcome import Outcome  # noqa: TC001 - msgspec reads the types of rows
+from conformance.outcome import Outcome
 
 from .finding import Place
 

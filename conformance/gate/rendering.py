@@ -116,7 +116,16 @@ def _table(rows: Sequence[Row]) -> list[str]:
         sums = [str(sum(int(row[at]) for row in cells[1:])) for at in range(2, len(_COLUMNS))]
         cells.append(("all", "", *sums))
     widths = [max(len(row[at]) for row in cells) for at in range(len(_COLUMNS))]
-    return ["  ".join(_aligned(at, cell, widths[at]) for at, cell in enumerate(row)).rstrip() for row in cells]
+    table = ["  ".join(_aligned(at, cell, widths[at]) for at, cell in enumerate(row)).rstrip() for row in cells]
+    return [*table, "", _summary(rows)]
+
+
+def _summary(rows: Sequence[Row]) -> str:
+    binding, unproved = sum(row.binding for row in rows), sum(row.unproved for row in rows)
+    excluded, checked = sum(row.excluded for row in rows), sum(row.checked for row in rows)
+    executed, backed = sum(row.executed for row in rows), sum(row.backed for row in rows)
+    proved = f"MUST {binding - unproved - excluded}/{binding} proved, {excluded} excluded"
+    return f"{proved}; of {checked} with a check: {executed} executed, {backed} mutant-backed"
 
 
 def _aligned(at: int, cell: str, width: int) -> str:

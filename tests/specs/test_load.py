@@ -92,7 +92,7 @@ def test_no_table_of_ours_is_empty(spec: Specification) -> None:
     assert all(tables)
 
 
-@pytest.mark.req("ADAPT-3010", "OC-CTRL-2027", "ADAPT-3010c")
+@pytest.mark.req("ADAPT-3010", "OC-CTRL-2027", "ADAPT-3010c", "ADAPT-3010e")
 def test_both_orders_begin_with_started_and_end_for_good(spec: Specification) -> None:
     adapter, wire = spec.frame_order("adapter"), spec.frame_order("wire")
     assert adapter.legal(adapter.initial) == {"started", "error"}
@@ -100,6 +100,7 @@ def test_both_orders_begin_with_started_and_end_for_good(spec: Specification) ->
     assert wire.events - adapter.events == {"narration"}
     for order in (adapter, wire):
         assert not any(order.legal(state) for state in order.final)
+        assert all(to == state for (state, event), to in order.transitions.items() if event == "metrics")
 
 
 @pytest.mark.req("ADAPT-3001a", "OC-CTRL-2020a")

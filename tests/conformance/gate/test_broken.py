@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.gate import baseline
 from conformance.gate.codes import CODES, TOO_LITTLE, Severity
 from conformance.gate.verdict import judge
 from conformance.outcome import Exit
 
+from .breaking import runs
 from .broken_code import CODE
 from .broken_documents import AGREEMENTS, LOCKS, UNREADABLE
-from .broken_suites import EXCEPTIONS, PROOFS
-from .project import gathered, write
+from .broken_suites import ENTRY, EXCEPTIONS, FAILED, PROOFS, one
+from .project import TODAY, edit, gathered, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,15 @@ def test_what_is_broken_is_found_where_it_is_and_nothing_else(broken: Broken, tm
     wrong = Exit.TOO_LITTLE_RAN if broken.code == TOO_LITTLE else Exit.NOT_CONFORMING
     is_warning = CODES[broken.code].severity is Severity.WARNING
     assert verdict.exit_code is (Exit.CONFORMING if is_warning else wrong)
+
+
+@pytest.mark.req("GATE-1002")
+def test_the_last_day_of_an_exception_still_counts(tmp_path: Path) -> None:
+    write(tmp_path)
+    edit(tmp_path, "specs/proof.md", "2026-01-31", TODAY.isoformat())
+    (tmp_path / baseline.FILE).write_text(ENTRY.replace("2026-01-31", TODAY.isoformat()), encoding="utf-8")
+    project = runs(one(CK_01=FAILED))(gathered(tmp_path))
+    assert list(judge(project).findings) == []
 
 
 def test_every_code_is_given_for_something() -> None:
