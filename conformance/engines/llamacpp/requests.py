@@ -177,7 +177,7 @@ def read_inputs(body: bytes) -> tuple[list[str], Mapping[str, JsonValue]]:
     inputs = given.get("input", given.get("content"))
     if inputs is None:
         raise Refused('"input" or "content" must be provided')
-    if given.get("encoding_format") not in {None, "float", "base64"}:
+    if given.get("encoding_format") not in (None, "float", "base64"):
         raise Refused("The format to return the embeddings in. Can be either float or base64")
     if not isinstance(inputs, str | list):
         raise Refused(_PROMPT_FORMS)

@@ -119,7 +119,7 @@ def _check_model(given: Given, settings: OpenAiSettings) -> None:
     model = given.get("model")
     if not model:
         raise Refused("you must provide a model parameter", "invalid_request_error")
-    if model not in {settings.model, settings.embedding_model}:
+    if model not in (settings.model, settings.embedding_model):
         message = f"The model `{model}` does not exist or you do not have access to it."
         raise Refused(message, "model_not_found", "model", 404)
 

@@ -89,7 +89,7 @@ def text_to_tokenize(given: Given) -> str:
 def check_model(given: Given, served: str) -> None:
     """Refuse a model that is not served; none at all is the one that is."""
     model = given.get("model")
-    if model not in {None, served}:
+    if model not in (None, served):
         message = f"The model `{model}` does not exist. Valid aliases: {served}."
         raise Refused(message, 404, "NotFoundError", "model")
 
@@ -98,7 +98,7 @@ def read_inputs(given: Given, served: str) -> list[str]:
     """Return the texts to embed, or refuse; the form of this body is one of several."""
     if "input" not in given:
         raise _misformed([missing(field, given) for field in _WAYS_TO_EMBED])
-    if given.get("model") not in {None, served}:
+    if given.get("model") not in (None, served):
         raise Refused(f"The model `{given['model']}` does not exist.", 404, "NotFoundError")
     return texts_of(given["input"])
 
