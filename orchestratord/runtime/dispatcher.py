@@ -239,7 +239,7 @@ class Dispatcher:
             "sampler_profile_version": request.sampler_profile_version,
             "seed": request.seed,
         }
-        return {**{name: value for name, value in asked.items() if value is not None}, **pool.facts()}
+        return {**{name: value for name, value in asked.items() if value is not None}, **pool.served.facts()}
 
 
 def _with_profile(order: Order, pool: Pool) -> Order:

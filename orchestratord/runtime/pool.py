@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from adapter_api import Capabilities, PoolId, ReplicaId, Workload
+from adapter_api import PoolId, ReplicaId
 from orchestratord.core.estimate import ServiceTime, predicted_start_ms
 from orchestratord.core.hysteresis import Hysteresis
 from orchestratord.core.pinning import Identity, identity_of, pin
@@ -22,12 +22,13 @@ from orchestratord.core.queue import FullPolicy, PoolQueue, Queued, QueueFull
 from orchestratord.errors import Code, ErrorEnvelope
 
 from .replica import Replica
+from .served import Served
 from .task import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Set
 
-    from adapter_api import JsonValue, TaskId
+    from adapter_api import TaskId
     from adapter_host import Breaker
     from orchestratord.config import PoolConfig
     from orchestratord.core.queue import Priority
@@ -52,6 +53,7 @@ class Pool:
             )
             for replica_id in (ReplicaId(replica.id) for replica in config.replicas)
         }
+        self.served = Served(config, self.replicas.values())
         self.service_time = ServiceTime()
         self.draining = False
         self.last_error: str | None = None
@@ -94,68 +96,20 @@ class Pool:
         """How many slots are free."""
         return sum(replica.free for replica in self.replicas.values())
 
-    @property
-    def model_refs(self) -> frozenset[str]:
-        """Everything a `model_ref` may say to mean this pool."""
-        told = {known.model_digest for known in self._capabilities() if known.model_digest}
-        return frozenset({*self.config.answers_to(), *told})
-
-    @property
-    def ctx_max(self) -> int | None:
-        """The context size in tokens: as configured, else the smallest any replica reports."""
-        return self.config.ctx_max or min(
-            (known.ctx_max for known in self._capabilities() if known.ctx_max), default=None
-        )
-
-    @property
-    def max_tokens_out(self) -> int | None:
-        """The most tokens one task may ask for: as configured, else as reported."""
-        told = min((known.max_tokens_out for known in self._capabilities() if known.max_tokens_out), default=None)
-        return self.config.max_tokens_out or told
-
-    @property
-    def workloads(self) -> frozenset[Workload]:
-        """What any replica serves; before one has answered, completion."""
-        return frozenset[Workload]().union(*(known.workloads for known in self._capabilities())) or frozenset({
-            Workload.COMPLETION
-        })
-
-    @property
-    def engine_version(self) -> str | None:
-        """What the first replica that has answered says it runs."""
-        known = next(self._capabilities(), None)
-        return known.engine_version if known is not None else None
-
-    @property
-    def features(self) -> frozenset[str]:
-        """What any replica can do beyond its workloads."""
-        return frozenset[str]().union(*(known.features for known in self._capabilities()))
-
     def view(self, priority: Priority) -> PoolView:
         """Return what placement of a task of this priority needs to know at this moment."""
         return PoolView(
             pool_id=self.pool_id,
             engine=self.config.engine,
-            model_refs=self.model_refs,
-            workloads=self.workloads,
+            model_refs=self.served.model_refs,
+            workloads=self.served.workloads,
             ready=self.is_ready,
             draining=self.draining,
             shut_for_ms=self.shut_for_ms,
-            ctx_max=self.ctx_max,
-            max_tokens_out=self.max_tokens_out,
+            ctx_max=self.served.ctx_max,
+            max_tokens_out=self.served.max_tokens_out,
             predicted_start_ms=self.predict(self.queue.ahead_of(priority)),
         )
-
-    def facts(self) -> dict[str, JsonValue]:
-        """Return what is known of the engine, under the names of the `started` frame."""
-        known = next(self._capabilities(), None)
-        fields: dict[str, JsonValue] = {
-            "engine": self.config.engine,
-            "pool_id": self.pool_id,
-            "engine_version": known.engine_version if known else None,
-            "model_digest": known.model_digest if known else None,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
 
     def predict(self, ahead: int) -> int:
         """Return in how many milliseconds a task with `ahead` tasks before it starts."""
@@ -282,13 +236,6 @@ class Pool:
 
     def _healthy(self) -> Iterator[Replica]:
         return (replica for replica in self.replicas.values() if replica.health.ready)
-
-    def _capabilities(self) -> Iterator[Capabilities]:
-        return (
-            replica.capabilities
-            for replica in self.replicas.values()
-            if replica.capabilities is not None and not replica.misfit
-        )
 
 
 def _freest(replicas: Iterable[Replica]) -> Replica | None:

@@ -249,7 +249,7 @@ def _text_of(error: Exception) -> str:
 
 
 def _pool_labels(pool: Pool) -> dict[str, str]:
-    version = pool.engine_version or UNKNOWN
+    version = pool.served.engine_version or UNKNOWN
     return {"engine": pool.config.engine, "engine_version": version, "pool_id": pool.pool_id}
 
 

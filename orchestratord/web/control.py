@@ -66,16 +66,16 @@ def _capabilities(pool: Pool) -> dict[str, JsonValue]:
     return {
         "engine": config.engine,
         "pool_id": pool.pool_id,
-        "models": sorted(pool.model_refs),
-        "engine_version": pool.engine_version,
-        "ctx_max": pool.ctx_max,
-        "max_tokens_out": pool.max_tokens_out,
-        "supported_workloads": sorted(pool.workloads),
+        "models": sorted(pool.served.model_refs),
+        "engine_version": pool.served.engine_version,
+        "ctx_max": pool.served.ctx_max,
+        "max_tokens_out": pool.served.max_tokens_out,
+        "supported_workloads": sorted(pool.served.workloads),
         "concurrency": pool.slots,
         "sampler_profile_version": config.default_profile,
         "sampler_profiles": sorted(config.sampler_profiles),
         "rate_limits": {"queue_capacity": config.queue.capacity, "queue_policy": config.queue.policy},
-        "features": sorted(pool.features),
+        "features": sorted(pool.served.features),
     }
 
 

@@ -195,22 +195,22 @@ def capabilities(**facts: object) -> Capabilities:
 @pytest.mark.req("OC-CORE-1012", "OC-CORE-1013", "ADAPT-3000d")
 async def test_limits_are_the_configured_ones_else_the_tightest_reported() -> None:  # noqa: ASYNC124 - reads Trio's clock
     pool = new_pool(2)
-    assert (pool.ctx_max, pool.max_tokens_out, pool.engine_version) == (None, None, None)
-    assert pool.workloads == {Workload.COMPLETION}
+    assert (pool.served.ctx_max, pool.served.max_tokens_out, pool.served.engine_version) == (None, None, None)
+    assert pool.served.workloads == {Workload.COMPLETION}
     pool.replicas[R0].capabilities = capabilities(ctx_max=4096, max_tokens_out=100, model_digest="sha256:a")
     pool.replicas[R1].capabilities = capabilities(
         ctx_max=2048, workloads=frozenset({Workload.RERANK}), features=frozenset({"seed"})
     )
-    assert (pool.ctx_max, pool.max_tokens_out, pool.engine_version) == (2048, 100, "1.0")
-    assert pool.workloads == {Workload.COMPLETION, Workload.RERANK}
-    assert pool.features == {"seed"}
-    assert pool.model_refs == {"m", "default", "sha256:a"}
-    assert pool.facts() == {
+    assert (pool.served.ctx_max, pool.served.max_tokens_out, pool.served.engine_version) == (2048, 100, "1.0")
+    assert pool.served.workloads == {Workload.COMPLETION, Workload.RERANK}
+    assert pool.served.features == {"seed"}
+    assert pool.served.model_refs == {"m", "default", "sha256:a"}
+    assert pool.served.facts() == {
         "engine": "scripted", "pool_id": "p", "engine_version": "1.0", "model_digest": "sha256:a",
     }  # fmt: skip
     fixed = new_pool(pool={"ctx_max": 512, "max_tokens_out": 7})
     fixed.replicas[R0].capabilities = capabilities(ctx_max=4096, max_tokens_out=100)
-    assert (fixed.ctx_max, fixed.max_tokens_out) == (512, 7)
+    assert (fixed.served.ctx_max, fixed.served.max_tokens_out) == (512, 7)
 
 
 @pytest.mark.parametrize(

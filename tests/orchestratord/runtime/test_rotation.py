@@ -136,7 +136,7 @@ async def test_the_odd_replica_is_kept_out_with_both_values(autojump_clock: Cloc
         message = "engine_version: 'b2' here, 'b1' in the rest of the pool"
         assert rig.pool.replicas[R1].why == message
         assert rig.pool.last_error == f"replica r1 is kept out: {message}"
-        assert rig.pool.engine_version == "b1"
+        assert rig.pool.served.engine_version == "b1"
         assert (rig.pool.slots, rig.pool.is_ready) == (1, True)
         for _ in range(3):
             await rig.admit().closed.wait()
@@ -174,7 +174,7 @@ async def test_a_pool_whose_engines_are_replaced_one_by_one_follows_them(autojum
         adapters[1].health_report, adapters[1].version = READY, "b2"
         await look(rig, R1)
         assert [replica.serves for replica in rig.pool.replicas.values()] == [True, True]
-        assert rig.pool.engine_version == "b2"
+        assert rig.pool.served.engine_version == "b2"
 
 
 @pytest.mark.req("OC-CTRL-2062a", "OC-CTRL-2062")
@@ -199,7 +199,7 @@ async def test_a_stream_of_another_version_has_the_engine_asked_again(autojump_c
         adapter.version = "b2"
         await rig.admit().closed.wait()
         await trio.sleep(1)
-        assert rig.pool.engine_version == "b2"
+        assert rig.pool.served.engine_version == "b2"
         asked = adapter.asked
         await rig.admit().closed.wait()
         await trio.sleep(1)
@@ -216,4 +216,4 @@ async def test_a_restart_is_not_forgotten_when_the_engine_does_not_answer_at_fir
         await look(rig)
         adapter.props_error, adapter.version = None, "9.9"
         await look(rig)
-        assert rig.pool.engine_version == "9.9"
+        assert rig.pool.served.engine_version == "9.9"
