@@ -99,6 +99,21 @@ LOCKS = [
         name="marks of a merge", code="SPEC017", at=(LOCK, ""), edit=(LOCK, "{", "<<<<<<< HEAD\n{"), is_locked=False
     ),
     suite("a text that the base had otherwise", "SPEC010", ("specs/events.md", "EV-1001"), another_text),
+    Broken(
+        name="a text that lock and base had otherwise",
+        code="SPEC010",
+        at=("specs/events.md", "EV-1001"),
+        edit=("specs/events.md", "a kind", "some kind"),
+        facts=lambda project: replace(project, base=project.lock),
+    ),
+    Broken(
+        name="no lock, and a base",
+        code="SPEC015",
+        at=(LOCK, ""),
+        files={LOCK: None},
+        facts=lambda project: replace(project, base=locked(project.spec)),
+        is_locked=False,
+    ),
     suite("an id that the base had", "SPEC018", (LOCK, ""), another_id),
 ]
 AGREEMENTS = [
