@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -103,3 +104,42 @@ async def test_a_replica_of_another_version_is_shown_and_not_used(autojump_clock
         for _ in range(3):
             events = await service.read(await service.admit(engine="llamacpp"))
             assert events.frames[0].data["replica_id"] != odd[0]["replica_id"]
+
+
+@pytest.mark.req("AH-1004b", "ORCH-3602", "ORCH-3038", "OC-CORE-1006", "OC-CTRL-2027")
+@pytest.mark.parametrize("seed", range(4))
+async def test_engines_that_die_and_come_back_under_load_lose_no_task(seed: int, autojump_clock: MockClock) -> None:
+    draw = random.Random(seed)
+    kinds: list[list[str]] = []
+    async with open_two(breaker={"failures": 3}) as (service, doubles), trio.open_nursery() as nursery:
+
+        async def client() -> None:
+            for _ in range(12):
+                body = task(engine="llamacpp", max_tokens=draw.randrange(1, 12))
+                if (await service.call("POST", "/v1/tasks", body=body)).status == 202:
+                    kinds.append((await service.read(str(body["task_id"]))).kinds)
+                await trio.sleep(draw.random())
+
+        async def reaper(double: LlamaCppDouble) -> None:
+            for _ in range(4):
+                await trio.sleep(4 * draw.random())
+                double.stop()
+                await trio.sleep(2 * draw.random())
+                double.start()
+
+        for _ in range(6):
+            nursery.start_soon(client)
+        for double in doubles:
+            nursery.start_soon(reaper, double)
+        while nursery.child_tasks:  # noqa: ASYNC110 - they end in their own time
+            await trio.sleep(1)
+        await trio.sleep(35)  # past the cap of every breaker
+        last = await service.read(await service.admit(engine="llamacpp"))
+        assert last.kinds[-1] == "end"
+        assert (service.pool.active_leases, len(service.pool.queue)) == (0, 0)
+        assert [replica["takes_tasks"] for replica in await replicas_of(service)] == [True, True]
+    assert len(kinds) > 20
+    for each in kinds:
+        assert each[0] == "started"
+        assert [kind for kind in each if kind in {"end", "error"}] == [each[-1]]
+    assert "end" in {each[-1] for each in kinds}
