@@ -1,4 +1,4 @@
-"""`python -m specs lock`: bring `specs.lock.json` up to date with the documents beside it.
+"""`python -m specs lock`: bring `specs.lock.json` up to date with the documents in a folder.
 
 It refuses while a document has left its lock in a way that the lock must not follow.
 """
@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ._drift import drift
+from ._drift import Drift, drift
 from ._errors import SpecError
 from ._load import load_from
 from ._lock import EMPTY, LOCK, LockError, lock_text, locked, read_lock
@@ -35,30 +35,46 @@ def main() -> int:
 
 def write_lock(folder: Path, *, is_check: bool = False) -> int:
     """Write the lock of the documents in `folder`, or with `is_check` only tell whether it is up to date."""
+    path = folder / LOCK
+    found, is_behind = update(folder, is_check=is_check)
+    for each in found:
+        sys.stderr.write(f"{each.file}:{each.line}: {each.message}\n")
+    if is_behind and is_check:
+        sys.stderr.write(f"{path} is out of date; run: python -m specs lock\n")
+    elif is_behind:
+        sys.stdout.write(f"{path} is up to date now\n")
+    return int(bool(found) or (is_check and is_behind))
+
+
+def update(folder: Path, *, is_check: bool = False) -> tuple[list[Drift], bool]:
+    """Bring the lock up to date; return what it may not follow, and whether it was behind."""
     path, spec = folder / LOCK, load_from(folder)
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     lock = read_lock(before) if before else EMPTY
-    found = drift(lock, spec)
-    for each in found:
-        sys.stderr.write(f"{each.file}:{each.line}: {each.message}\n")
     after = lock_text(locked(spec, lock))
+    found = drift(lock, spec)
     if found or after == before:
-        return int(bool(found))
-    if is_check:
-        sys.stderr.write(f"{path} is out of date; run: python -m specs lock\n")
-        return 1
-    path.write_text(after, encoding="utf-8", newline="\n")
-    sys.stdout.write(f"{path}: {len(spec.requirements)} requirements\n")
-    return 0
+        return found, False
+    if not is_check:
+        path.write_text(after, encoding="utf-8", newline="\n")
+    return found, True
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m specs", description="Keep the lock of the specification.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     lock = commands.add_parser("lock", help="write specs.lock.json anew")
-    lock.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent, help="folder of the documents")
+    lock.add_argument(
+        "folder", nargs="?", type=Path, default=Path("specs"), help="folder of the documents (default: specs)"
+    )
     lock.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the lock is out of date")
     return parser
+
+
+def _folder(text: str) -> Path:
+    if Path(text).is_dir():
+        return Path(text)
+    raise argparse.ArgumentTypeError(f"there is no folder {text}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Code:
     severity: Severity = Severity.ERROR
 
 
-_LOCK = "run: python -m specs lock"
+_LOCK = "run: conformance gate --fix"
 
 _DOCUMENTS = (
     Code("SPEC001", "empty document", "A folder, or a document in it, states nothing: whatever was checked against it "

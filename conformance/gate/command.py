@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from conformance.outcome import Exit
 from specs import LOCK, LockError, SpecError
-from specs.__main__ import write_lock
+from specs.__main__ import update
 
 from . import baseline, evidence, kit
 from .base import BaseError
@@ -113,7 +113,7 @@ def _gate(arguments: GateArguments) -> Exit:
         raise BaseError(f"there is no folder {sources.documents}; name the one of the documents with --specs")
     try:
         if arguments.fix:
-            write_lock(sources.documents)
+            update(sources.documents)
         project = gather(sources)
     except SpecError as error:
         found = verdict([unreadable(error)])

@@ -125,7 +125,7 @@ def _summary(rows: Sequence[Row]) -> str:
     excluded, checked = sum(row.excluded for row in rows), sum(row.checked for row in rows)
     executed, backed = sum(row.executed for row in rows), sum(row.backed for row in rows)
     proved = f"MUST {binding - unproved - excluded}/{binding} proved, {excluded} excluded"
-    return f"{proved}; of {checked} with a check: {executed} executed, {backed} mutant-backed"
+    return f"{proved}; of {checked} with a check: {executed} executed, {backed} mutant-backed" if checked else proved
 
 
 def _aligned(at: int, cell: str, width: int) -> str:

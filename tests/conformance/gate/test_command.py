@@ -70,7 +70,7 @@ def test_as_many_findings_as_an_exit_code_has_values_are_still_findings(
 ) -> None:
     (project / "specs/service.md").write_text(SERVICE.replace("\n```toml", MANY + "\n```toml", 1))
     assert gate("--root", project, "--fix") == Exit.NOT_CONFORMING
-    assert capsys.readouterr().out.count("\nSPEC102 ") == 300
+    assert len(re.findall("^SPEC102 ", capsys.readouterr().out, re.MULTILINE)) == 300
 
 
 @pytest.mark.req("GATE-1005b")
