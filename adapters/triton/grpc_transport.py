@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
+from adapter_api import AdapterError
 from http_util.status import EngineReply
 from http_util.stream import open_body
 
@@ -56,7 +57,10 @@ class GrpcTransport:
         """Call `ModelStreamInfer` and stream the messages of the answer; see `http_util.stream.open_events`."""
         self._engine.client_for(_PHASE)  # an adapter that is closed makes no call of any kind
         settings = self._settings
-        message = grpc_messages.request(settings.model, settings.model_version or "", request.task_id, inputs)
+        try:
+            message = grpc_messages.request(settings.model, settings.model_version or "", request.task_id, inputs)
+        except ValueError as unfit:
+            raise AdapterError(f"{_PHASE}: an input of the model cannot be written: {unfit}") from None
         call = self._call(self._head(request, ends_at), message)
         async with open_body(call, MessageDecoder(_PHASE), bounds=self._engine.bounds(ends_at), phase=_PHASE) as events:
             yield events

@@ -278,12 +278,14 @@ class Mutated:
         parts = list(reply.parts)
         for change in self.parts:
             change(parts)
-        framing = self.framing or (Framing.CHUNKED if len(reply.parts) > 1 else Framing.LENGTH)
-        wire = bytearray(_head(self.status or reply.status, (*reply.headers, *self.headers)))
-        wire += _framed(framing, parts)
+        wire = bytearray(self._framed(reply, parts) if reply.status else b"".join(parts))
         for damage in self.wire:
             damage(wire)
         return bytes(wire)
+
+    def _framed(self, reply: Reply, parts: list[bytes]) -> bytes:
+        framing = self.framing or (Framing.CHUNKED if len(reply.parts) > 1 else Framing.LENGTH)
+        return _head(self.status or reply.status, (*reply.headers, *self.headers)) + _framed(framing, parts)
 
 
 AS_RECORDED = Mutated()

@@ -19,7 +19,7 @@ from .mutations import names_in
 from .targets import REPORTS, context_with
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from adapter_api import TaskRequest, WorkerAdapter
 
@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 """Method and path, without the query."""
+HTTP2 = b"PRI * HTTP/2"
+HTTP2_CALL = ("HTTP/2", "")
+"""The key of whatever is asked on an HTTP/2 connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One answer, out of its framing: a stream's body comes in `parts` of one event each, others in one.
 
-    `asked` is the body of the request that it answers.
+    `asked` is the body of the request that it answers. The answer on an HTTP/2 connection has the status 0; its parts
+    are all frames of the server.
     """
 
     asked: bytes = field(repr=False)
@@ -110,9 +114,19 @@ class _Wire:
         self._turns[-1][1].extend(data)
 
     def exchanges(self) -> list[tuple[Key, Reply]]:
+        if self._turns[0][1].startswith(HTTP2):
+            frames = _frames(b"".join(data for is_ours, data in self._turns if not is_ours))
+            return [(HTTP2_CALL, Reply(b"", 0, (), tuple(frames)))]
         ours = [bytes(data) for is_ours, data in self._turns if is_ours]
         theirs = [bytes(data) for is_ours, data in self._turns if not is_ours]
         return [_exchange(asked, answered) for asked, answered in zip(ours, theirs, strict=False) if answered]
+
+
+def _frames(wire: bytes) -> Iterator[bytes]:
+    while wire:
+        size = 9 + int.from_bytes(wire[:3], "big")
+        yield wire[:size]
+        wire = wire[size:]
 
 
 def _exchange(asked: bytes, answered: bytes) -> tuple[Key, Reply]:

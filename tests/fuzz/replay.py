@@ -13,6 +13,7 @@ import trio
 from conformance.engines.pipe import open_pipe
 
 from .mutations import AS_RECORDED, Ending
+from .recording import HTTP2, HTTP2_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -62,6 +63,8 @@ class Replay:
                 while (request := await _next_request(stream, buffer)) is not None:
                     if not await self._answer(stream, *request):
                         return
+                    if request[0] == HTTP2_CALL:
+                        buffer.clear()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the adapter has left
 
@@ -93,6 +96,10 @@ class Replay:
 
 async def _next_request(stream: PipeEnd, buffer: bytearray) -> tuple[Key, bytes] | None:
     """Return method and path, and the body, of the next whole request; None if there is none."""
+    if not buffer and not await _more(stream, buffer):
+        return None
+    if buffer.startswith(HTTP2):  # the client says all it has to say in the beginning
+        return HTTP2_CALL, b""
     while (head_end := buffer.find(b"\r\n\r\n")) < 0:
         if not await _more(stream, buffer):
             return None

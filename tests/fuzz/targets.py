@@ -150,6 +150,14 @@ _ALL = (
         kinds=("completion",),
     ),
     Target(
+        name="triton-grpc",
+        engine="triton",
+        settings_class="TritonSettings",
+        double_settings={"dialect": "vllm", "model": "vllm_model"},
+        adapter_settings={"model": "vllm_model", "transport": "grpc"},
+        kinds=("completion",),
+    ),
+    Target(
         name="triton-infer",
         engine="triton",
         settings_class="TritonSettings",
