@@ -35,6 +35,7 @@ from .watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from conformance.engines.http1 import SeenRequest
     from conformance.engines.server import ServerDouble
 
 CHAT = """curl -N {url}/v1/chat/completions -H 'content-type: application/json' \\
@@ -121,6 +122,7 @@ class EngineArguments(argparse.Namespace):
     port: int
     script: str | None
     bodies: bool
+    only_work: bool
 
 
 def add_engines(parser: argparse.ArgumentParser) -> None:
@@ -137,7 +139,7 @@ def _add_engine(names: argparse._SubParsersAction[argparse.ArgumentParser], name
     parser = names.add_parser(
         name,
         help=f"{entry.about} (port {entry.port})",
-        usage=f"conformance engine {name} [-h] [--port P] [--script FILE] [--bodies] [settings]",
+        usage=f"conformance engine {name} [-h] [--port P] [--script FILE] [--bodies] [--only-work] [settings]",
         description=_described(entry),
         epilog=_EPILOG,
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=40),
@@ -147,6 +149,7 @@ def _add_engine(names: argparse._SubParsersAction[argparse.ArgumentParser], name
         "--script", metavar="FILE", help="what happens to each request, in JSON; - is the standard input"
     )
     parser.add_argument("--bodies", action="store_true", help="print the bodies of requests too, prompts and all")
+    parser.add_argument("--only-work", action="store_true", help="print no requests that only ask how the engine is")
     add_flags(parser, entry.settings)
 
 
@@ -188,7 +191,8 @@ def run_engine(arguments: EngineArguments) -> int:
 
 async def _serve(entry: Entry, arguments: EngineArguments, scripts: tuple[Script, ...]) -> None:
     async with open_double(lambda nursery: entry.build(nursery, arguments, Link())) as double:
-        double.watcher = Watch(_print, shows_bodies=arguments.bodies)
+        wants = double.is_work if arguments.only_work else _anything
+        double.watcher = Watch(_print, wants, shows_bodies=arguments.bodies)
         url = await double.serve_tcp(arguments.port)
         further = await entry.further(double, arguments.port) if entry.further else []
         double.load(*scripts)
@@ -196,6 +200,10 @@ async def _serve(entry: Entry, arguments: EngineArguments, scripts: tuple[Script
         _print(f"{entry.example.format(url=url)}\n\n")
         await _wait_for_the_end()
         _print(f"\nrequests: {len(double.facts.requests)}; clients that left too early: {len(double.facts.gone)}\n")
+
+
+def _anything(_request: SeenRequest) -> bool:
+    return True
 
 
 async def _wait_for_the_end() -> None:

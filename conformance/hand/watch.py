@@ -17,15 +17,23 @@ _SHOWN = ("model", "stream", "max_tokens", "n_predict", "max_completion_tokens",
 
 @final
 class Watch:
-    """Lines for `write`: seconds since the start, the request's number, what happened to it."""
+    """Lines for `write`: seconds since the start, the request's number, what happened to it.
 
-    def __init__(self, write: Callable[[str], None], *, shows_bodies: bool) -> None:
+    Only the requests that `wants` picks are told of.
+    """
+
+    def __init__(
+        self, write: Callable[[str], None], wants: Callable[[SeenRequest], bool], *, shows_bodies: bool
+    ) -> None:
         self._write = write
+        self._wants = wants
         self._shows_bodies = shows_bodies
         self._began_at = trio.current_time()
 
     def arrived(self, number: int, request: SeenRequest) -> None:
         """Tell of a request."""
+        if not self._wants(request):
+            return
         query = f"?{request.query}" if request.query else ""
         self._say(number, f"{request.method} {request.path}{query}{_told_of(request.body)}")
         if self._shows_bodies and request.body:
@@ -33,8 +41,9 @@ class Watch:
 
     def over(self, number: int, exchange: Exchange) -> None:
         """Tell how a request ended."""
-        seconds = trio.current_time() - exchange.request.at
-        self._say(number, f"{_ending(exchange)} after {seconds:.3f} s")
+        if self._wants(exchange.request):
+            seconds = trio.current_time() - exchange.request.at
+            self._say(number, f"{_ending(exchange)} after {seconds:.3f} s")
 
     def _say(self, number: int, words: str) -> None:
         self._write(f"{trio.current_time() - self._began_at:9.3f} s  #{number}  {words}\n")

@@ -165,6 +165,19 @@ def test_it_prints_what_it_sees_until_it_is_ended(ends: signal.Signals, tmp_path
     assert errors == ""
 
 
+def test_it_can_leave_out_who_only_asks_how_the_engine_is() -> None:
+    with start("vllm", "--port", "0", "--only-work", "--bodies") as engine:
+        url = cast("IO[str]", engine.stdout).readline().split()[3]
+        with urlopen(f"{url}/health"):
+            pass
+        ask(url, "/v1/completions", {"prompt": "Hi", "max_tokens": 1})
+        engine.send_signal(signal.SIGINT)
+        shown = engine.communicate(timeout=20)[0]
+    assert "/health" not in shown
+    assert '#1  {"prompt": "Hi", "max_tokens": 1}' in shown
+    assert "requests: 2;" in shown
+
+
 def test_a_port_that_is_taken_is_told() -> None:
     with start("openai", "--port", "0") as engine:
         port = cast("IO[str]", engine.stdout).readline().split(":")[2].split()[0]
