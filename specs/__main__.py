@@ -64,9 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m specs", description="Keep the lock of the specification.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     lock = commands.add_parser("lock", help="write specs.lock.json anew")
-    lock.add_argument(
-        "folder", nargs="?", type=Path, default=Path("specs"), help="folder of the documents (default: specs)"
-    )
+    lock.add_argument("folder", nargs="?", type=_folder, default="specs", help="with the documents (default: specs)")
     lock.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the lock is out of date")
     return parser
 
