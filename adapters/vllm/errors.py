@@ -26,6 +26,5 @@ RULES = (
     *(ErrorRule(error=AdapterError, words=words, in_stream=True, blames_request=True) for words in _UNFIT),
     ErrorRule(error=WorkerReset, statuses=frozenset({400}), in_stream=True),
     # The engine ended the request with an error of its own and lives on.
-    ErrorRule(error=InternalError, words="internal server error", in_stream=True, retriable=True),
-    ErrorRule(error=InternalError, statuses=frozenset({500}), in_stream=False, retriable=True),
+    ErrorRule(error=InternalError, words="internal server error", in_stream=True),
 )

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .pages import Block
 
 SHELL = ("console", "sh")
-ENVIRONMENT = {"LLAMA_API_KEY": "an-example-key", "AUTH_TOKEN": "an-example-token"}
+KEYS = ("LLAMA_API_KEY", "OPENAI_API_KEY", "VLLM_API_KEY")
+ENVIRONMENT = {**dict.fromkeys(KEYS, "an-example-key"), "AUTH_TOKEN": "an-example-token"}
 ASSIGNMENT = re.compile(r"^[A-Z_]+=")
 PLACEHOLDERS = re.compile(r"\{\w+\}")
 CURL_FLAGS_WITH_VALUE = {"-H": "header", "-d": "body", "-X": "method"}
