@@ -32,9 +32,8 @@ def test_a_lock_that_is_behind_says_in_what(tmp_path: Path) -> None:
     edit(tmp_path, "specs/events.md", "- [EV-1005 r1] An event MAY be dull.\n", "")
     more = "".join(f"- [SV-1{n}01 r1] It MUST be.\n" for n in range(1, 8))
     edit(tmp_path, "specs/service.md", "- [SV-1001", f"{more}- [SV-1001")
-    assert behind(gathered(tmp_path)) == [
-        "the lock is without SV-1101, SV-1201, SV-1301, SV-1401, SV-1501 and 2 more, still with EV-1005, older in EV-1001"
-    ]
+    new = "SV-1101, SV-1201, SV-1301, SV-1401, SV-1501 and 2 more"
+    assert behind(gathered(tmp_path)) == [f"the lock is without {new}, still with EV-1005, older in EV-1001"]
 
 
 @pytest.mark.req("GATE-1004b")
