@@ -58,6 +58,10 @@ class TestTwo:
     @pytest.mark.req("A-0006")
     def test_three(self): ...
 
+    @pytest.mark.skip
+    @pytest.mark.req("A-0009")
+    def test_four(self): ...
+
 
 # @pytest.mark.req("A-0007")
 TEXT = '@pytest.mark.req("A-0008")'
