@@ -146,11 +146,12 @@ class Runner:
                 pool.replicas[task.lease.replica_id].hear(event.engine_version)
             if news := task.learn(event.data):
                 task.publish("metrics", news)
-            self._narrate(task, "start", f"{task.order.engine} starts to answer")
+            if task.narrated_at is None:  # and not when another replica starts anew
+                self._narrate(task, "start", f"{task.order.engine} starts to answer")
 
     def _narrate_now_and_then(self, task: Task) -> None:
         now = trio.current_time()
-        if now - task.narrated_at >= self._narration_s:
+        if task.narrated_at is not None and now - task.narrated_at >= self._narration_s:
             self._narrate(task, "progress", f"{task.order.engine} has given {task.tokens} pieces of text so far")
 
     def _narrate(self, task: Task, action: str, human: str) -> None:

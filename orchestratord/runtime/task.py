@@ -81,7 +81,7 @@ class Task:
     cancel_reason: CancelReason | None = None
     has_started_frame: bool = False
     narrates: bool = False
-    narrated_at: float = 0.0
+    narrated_at: float | None = None
     begun: bool = False
 
     def __post_init__(self) -> None:

@@ -6,13 +6,14 @@ import pytest
 import trio
 import trio.testing
 
-from adapter_api import End, Started, Token
+from adapter_api import End, Started, Token, WorkerReset
 from orchestratord.core.task import CancelReason
 from tests.support.scripted import TICK, ScriptedAdapter, answer
 from tests.support.service_rig import decode, frames_of, open_rig
 
 Clock = trio.testing.MockClock
 ON = {"narration": True}
+NO_PAUSE = {"retry": {"base_ms": 0}}
 
 
 @pytest.mark.req("ORCH-3301", "OC-CTRL-2027")
@@ -64,6 +65,17 @@ async def test_progress_is_narrated_at_the_configured_period(autojump_clock: Clo
         frames = await rig.read(rig.admit())
     actions = [seen.data["action"] for seen in frames if seen.event == "narration"]
     assert actions == ["start", "progress", "progress", "progress", "progress", "end"]
+
+
+@pytest.mark.req("ORCH-3301")
+async def test_the_start_is_narrated_first_and_once(autojump_clock: Clock) -> None:
+    """Whatever the clock says, and whoever else had begun before."""
+    first = ScriptedAdapter(streams=[[2.0, Started(), 2.0, WorkerReset("cut")]])
+    table = {**ON, "narration_period_ms": 60_000}
+    async with open_rig(first, ScriptedAdapter(streams=[answer("a")]), stream=table, pool=NO_PAUSE) as rig:
+        await trio.sleep(1000)
+        frames = await rig.read(rig.admit())
+    assert [seen.data["action"] for seen in frames if seen.event == "narration"] == ["start", "end"]
 
 
 @pytest.mark.req("SSE-1004a")
