@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--base", default="", metavar="REF", help="compare with a revision of the repository, or with a lock file")
     add("--adapter", action="append", default=[], choices=kit.ADAPTERS, metavar="NAME", help="play only this adapter")
     add("--no-run", action="store_true", help="play nothing; count only what --evidence has")
-    add("--hunt", action="store_true", help="hunt every broken adapter too; takes minutes")
+    add("--hunt", action="store_true", help="hunt every broken adapter too; takes longer than all the rest")
     add("--evidence", action="append", default=[], type=Path, metavar="FILE", help="count what was run elsewhere")
     add("--record", type=Path, metavar="FILE", help="write what was run here as evidence")
     add("--baseline", type=Path, metavar="FILE", help=f"known failures (default: {baseline.FILE}, if it is there)")
