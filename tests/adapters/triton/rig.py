@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,16 @@ class TritonRig:
         return body
 
 
+def context_of(double: TritonDouble) -> AdapterContext:
+    return AdapterContext(
+        pool_id=PoolId("pool"),
+        replica_id=ReplicaId("r0"),
+        random=lambda: 0.5,
+        dial=double.dial,
+        redact=lambda text: text.replace(SECRET, "[masked]"),
+    )
+
+
 @asynccontextmanager
 async def open_triton_rig(
     *scripts: Script,
@@ -63,14 +73,7 @@ async def open_triton_rig(
             dialled.append(port)
             return await double.dial(host, port)
 
-        context = AdapterContext(
-            pool_id=PoolId("pool"),
-            replica_id=ReplicaId("r0"),
-            random=lambda: 0.5,
-            dial=dial,
-            redact=lambda text: text.replace(SECRET, "[masked]"),
-            permits=permits,
-        )
+        context = replace(context_of(double), dial=dial, permits=permits)
         given = {"url": double.url, "model": engine.model or MODELS[engine.dialect], **settings, **more}
         async with load_factory("triton").open(given, context) as adapter:
             yield TritonRig(adapter, double, dialled)

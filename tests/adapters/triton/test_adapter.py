@@ -115,6 +115,33 @@ async def test_a_restart_is_noticed_by_the_first_request_that_fails(autojump_clo
     assert asked.count("/v2") == 2
 
 
+@pytest.mark.req("ADAPT-3012", "OC-ADAPT-5060")
+@pytest.mark.parametrize("probe", ["health", "props"])
+async def test_a_restart_is_noticed_by_a_probe(autojump_clock: MockClock, probe: str) -> None:
+    """By health while the engine is away, by statistics when it is back and has counted less."""
+    async with open_triton_rig(Script.of(Text("one"))) as rig:
+        await read(rig.adapter, request())
+        await rig.adapter.props()
+        rig.double.stop()
+        if probe == "health":
+            assert not (await rig.adapter.health()).live
+        rig.double.start()
+        if probe == "props":
+            await rig.adapter.props()
+        await read(rig.adapter, request())
+        assert rig.paths().count("/v2") == 2
+
+
+@pytest.mark.req("HTU-1004")
+async def test_the_metrics_are_asked_without_the_key(autojump_clock: MockClock) -> None:
+    metrics_url = "http://engine.test:8082"
+    async with open_triton_rig(api_key=Secret(SECRET), metrics_url=metrics_url) as rig:
+        await rig.adapter.props()
+        seen = {each.path: dict(each.headers) for each in rig.double.facts.requests}
+    assert seen["/v2/models/ensemble/stats"]["authorization"] == f"Bearer {SECRET}"
+    assert "authorization" not in seen["/metrics"]
+
+
 @pytest.mark.req("OC-ADAPT-5060d")
 @STREAMED
 async def test_counts_are_the_models_own(autojump_clock: MockClock, transport: str) -> None:

@@ -8,10 +8,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from adapter_api import CancelMode, End, PoolUnavailable, TaskId, WorkerReset
+from adapter_api import CancelMode, End, PoolUnavailable, TaskId, WorkerReset, load_factory
 from conformance.engines.script import Pause, Script, Stall, Text
+from conformance.engines.triton import TritonSettings, open_triton
 from tests.adapters.rig import Outcome, read, request
-from tests.adapters.triton.rig import TritonRig, open_triton_rig
+from tests.adapters.triton.rig import TritonRig, context_of, open_triton_rig
 from tests.support.cancel_sweep import sweep
 
 if TYPE_CHECKING:
@@ -119,6 +120,27 @@ async def test_closing_the_adapter_ends_what_is_open(autojump_clock: MockClock, 
         after = await read(adapter, request())
     assert isinstance(outcome.error, WorkerReset)
     assert isinstance(after.error, PoolUnavailable)
+
+
+@pytest.mark.parametrize("script", [ENDLESS, SILENT], ids=["while tokens come", "before the first response"])
+async def test_no_call_outlives_its_adapter(autojump_clock: MockClock, script: Script) -> None:
+    async with open_triton(TritonSettings(), script) as double, trio.open_nursery() as nursery:
+        outcome, context = Outcome(), context_of(double)
+        settings = {"url": double.url, "model": "ensemble", "transport": "grpc"}
+        async with load_factory("triton").open(settings, context) as adapter:
+            nursery.start_soon(read, adapter, request(), outcome)  # noqa: ASYNC111 - closed under its reader
+            await trio.sleep(1)
+        await wait_all_tasks_blocked()
+        assert double.facts.connections == 0
+        assert isinstance(outcome.error, WorkerReset)
+
+
+@pytest.mark.req("OC-ADAPT-5060f")
+async def test_when_a_cancel_returns_the_engine_has_been_told(autojump_clock: MockClock) -> None:
+    task = request()
+    async with open_triton_rig(ENDLESS, stop_by_request_id=True) as rig, rig.adapter.submit(task):  # nobody reads
+        await rig.adapter.cancel(task.task_id)
+        assert rig.sent("/generate_stream")["stop"] is True
 
 
 @STREAMED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from adapter_api import (
     AdapterContext,
@@ -21,9 +21,9 @@ from adapter_api import (
     WorkerError,
     WorkerReset,
 )
-from adapters.triton.grpc_call import CallHead
+from adapters.triton.grpc_call import Call, CallHead
 from adapters.triton.grpc_frames import MessageDecoder
-from adapters.triton.grpc_stream import OpenCalls, open_call
+from adapters.triton.grpc_stream import CallBody, OpenCalls, open_call
 from conformance.engines.pipe import PipeEnd, open_pipe
 from http_util.dialling import Endpoint
 from http_util.status import EngineReply, classify
@@ -164,6 +164,30 @@ async def test_a_close_wakes_the_reader_and_the_server_sees_it(autojump_clock: M
             await events.aclose()
         await wait_all_tasks_blocked()
         assert gone == [trio.current_time()]
+
+
+@pytest.mark.req("ADAPT-3005", "OC-ADAPT-5060h")
+async def test_a_close_needs_no_wait_where_the_stream_needs_none() -> None:
+    ours, theirs = memory_stream_pair()
+    body = CallBody(ours, Call(CallHead(authority="engine:8001", path="/x/Y"), b""), "completion", failure)
+    body.close_nowait()
+    assert await theirs.receive_some() == b""
+
+
+async def test_an_answer_larger_than_every_window(autojump_clock: MockClock) -> None:
+    async def serve(server: Server) -> None:
+        await server.read_request()
+        server.http2.head()
+        for _ in range(40):
+            while server.http2.h2.local_flow_control_window(1) < 10_005:
+                await server.flush()
+                server.http2.take(await server.stream.receive_some())
+            await server.say(bytes(10_000))
+        server.http2.end()
+        await server.flush()
+
+    async with called(serve) as events:
+        assert await everything(events) == [bytes(10_000)] * 40
 
 
 @pytest.mark.req("ADAPT-3005")
