@@ -65,7 +65,7 @@ def play(adapters: Sequence[str] = ADAPTERS) -> Evidence:
 
 
 def hunt_all() -> dict[str, tuple[str, ...]]:
-    """Run the check that has to catch each broken adapter; return which did. Takes longer than all the rest of the gate."""
+    """Run the check that has to catch each broken adapter; return which did. Longer than all the rest."""
     kills = [hunt(mutant) for mutant in MUTANTS]
     return {kill.mutant.name: (kill.mutant.killed_by,) if kill.is_right else () for kill in kills}
 

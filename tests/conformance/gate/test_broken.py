@@ -11,11 +11,11 @@ from conformance.gate.codes import CODES, TOO_LITTLE, Severity
 from conformance.gate.verdict import judge
 from conformance.outcome import Exit
 
-from .breaking import runs
+from .breaking import checks, runs
 from .broken_code import CODE
 from .broken_documents import AGREEMENTS, LOCKS, UNREADABLE
-from .broken_suites import ENTRY, EXCEPTIONS, FAILED, PROOFS, one
-from .project import TODAY, edit, gathered, write
+from .broken_suites import ENTRY, EXCEPTIONS, FAILED, PROOFS, extra, one
+from .project import CHECKS, TODAY, edit, gathered, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,13 @@ def test_the_last_day_of_an_exception_still_counts(tmp_path: Path) -> None:
     (tmp_path / baseline.FILE).write_text(ENTRY.replace("2026-01-31", TODAY.isoformat()), encoding="utf-8")
     project = runs(one(CK_01=FAILED))(gathered(tmp_path))
     assert list(judge(project).findings) == []
+
+
+@pytest.mark.req("GATE-1005a")
+def test_advice_that_was_not_checked_is_no_lack_of_evidence(tmp_path: Path) -> None:
+    more = [extra(f"CK-1{n}", "EV-1004") for n in range(9)]
+    verdict = judge(checks(*CHECKS, *more)(gathered(write(tmp_path))))
+    assert list(verdict.findings) == []
 
 
 def test_every_code_is_given_for_something() -> None:
