@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +27,7 @@ from adapters.triton.grpc_call import Call, CallHead
 from adapters.triton.grpc_frames import MessageDecoder
 from adapters.triton.grpc_stream import CallBody, OpenCalls, open_call
 from conformance.engines.pipe import PipeEnd, open_pipe
-from http_util.dialling import Endpoint
+from http_util.dialling import Endpoint, tls_context
 from http_util.status import EngineReply, classify
 from http_util.stream import EventStream, StreamBounds, open_body
 from tests.adapters.triton.peer import OK_HEAD, Http2Peer
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.req("OC-ADAPT-5060", "HTU-1005")
 
+PEM = str(Path(__file__).parents[2] / "support" / "tls" / "localhost.pem")
 BOUNDS = StreamBounds(first_token_s=10, idle_s=3)
 
 
@@ -319,3 +322,34 @@ async def test_a_deadline_for_the_whole(autojump_clock: MockClock) -> None:
     with pytest.RaisesGroup(pytest.RaisesExc(DeadlineUnmet, match="not finished within 4.5 s"), flatten_subgroups=True):
         async with called(serve, bounds=bounds(total_s=4.5)) as events:
             await everything(events)
+
+
+@pytest.mark.req("HTU-1001")
+async def test_a_call_over_tls() -> None:
+    server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_tls.load_cert_chain(PEM)
+    server_tls.set_alpn_protocols(["h2"])
+    schemes: list[str] = []
+
+    async def serve(socket: trio.SocketStream) -> None:
+        stream, peer = trio.SSLStream(socket, server_tls, server_side=True), Http2Peer()
+        while not peer.has_whole_request:
+            peer.take(bytes(await stream.receive_some()))
+        schemes.append(peer.headers[":scheme"])
+        peer.head()
+        peer.message(b"over TLS")
+        peer.end()
+        await stream.send_all(peer.wire())
+
+    context = AdapterContext(pool_id=PoolId("p"), replica_id=ReplicaId("r"), random=lambda: 0.5)
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        endpoint = Endpoint("localhost", listeners[0].socket.getsockname()[1], tls_context(PEM, "h2"))
+        head = CallHead(authority="localhost", path="/x/Y", is_tls=True)
+        call = open_call(
+            endpoint, context, head, b"", connect_s=2, phase="completion", failure=failure, calls=OpenCalls()
+        )
+        async with open_body(call, MessageDecoder("completion"), bounds=BOUNDS) as events:
+            assert await everything(events) == [b"over TLS"]
+        nursery.cancel_scope.cancel()
+    assert schemes == ["https"]
