@@ -37,16 +37,20 @@ from .sse import Decoder, EventTooLarge
 from .transport import ONLY_HTTP1
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from ._exchange import Classify as Classify
     from .sse import ServerEvent
     from .transport import Body
 
+    Explain = Callable[[WorkerError], Awaitable[WorkerError]]
+
 DRAIN_S = 0.05
 """How long the end of the body may lag behind the engine's end marker before the connection is given up."""
 _DRAIN_READS = 16
+EXPLAIN_S = 0.2
+"""How long an explanation of an engine's silence may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +132,13 @@ async def _establish(
 
 @final
 class EventStream:
-    """The events of one answer, for one reader; `headers` are the answer's, where look-up ignores case."""
+    """The events of one answer, for one reader; `headers` are the answer's, where look-up ignores case.
 
-    __slots__ = ("_allowances", "_body", "_closed", "_decoder", "_ended", "_wait", "headers", "phase")
+    `explain` may be set to what knows more of an engine's silence: it is given the error of a wait that no event ended,
+    while the connection is still open, and `EXPLAIN_S` to give another in its place.
+    """
+
+    __slots__ = ("_allowances", "_body", "_closed", "_decoder", "_ended", "_wait", "explain", "headers", "phase")
 
     def __init__(
         self,
@@ -142,6 +150,7 @@ class EventStream:
     ) -> None:
         self.phase = phase
         self.headers = headers
+        self.explain: Explain | None = None
         self._body = body
         self._allowances = allowances
         self._decoder = decoder
@@ -173,8 +182,9 @@ class EventStream:
                 return events
             if self._closed:
                 return self._nothing_more()
+        error = await self._explained(allowances.no_event(trio.current_time(), self.phase))
         self.close_nowait()
-        raise allowances.no_event(trio.current_time(), self.phase)
+        raise error
 
     def no_token_yet(self) -> None:
         """Note that the events of the last `receive` held no token: the allowance for the first one runs on."""
@@ -220,6 +230,12 @@ class EventStream:
             self._ended = not chunk
             if events or not chunk:
                 return events
+
+    async def _explained(self, error: WorkerError) -> WorkerError:
+        if self.explain is not None:
+            with trio.move_on_after(EXPLAIN_S) as self._wait:
+                return await self.explain(error)
+        return error
 
     def _nothing_more(self) -> list[ServerEvent]:
         if self._closed:

@@ -4,6 +4,9 @@ Version and model reach `Started` from memory. They are learned anew by every `c
 by the next call after anything that a restart looks like: a report that the server is away, an answer that did not end
 well. A cancel closes the connection, and the server aborts the request when it notices, between two steps.
 
+The server answers at once and may then let a request wait: a silence before the first token is told as the wait for a
+seat if its metrics say that there is a queue.
+
 Implements: ADAPT-3000, ADAPT-3002, ADAPT-3005, ADAPT-3101, OC-ADAPT-5020, OC-ADAPT-5030.
 """
 
@@ -13,7 +16,17 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast, final
 
-from adapter_api import CancelMode, CancelSupport, Capabilities, Started, WorkerHealth, WorkerProps, Workload
+from adapter_api import (
+    CancelMode,
+    CancelSupport,
+    Capabilities,
+    DeadlineUnmet,
+    DecodeTimeout,
+    Started,
+    WorkerHealth,
+    WorkerProps,
+    Workload,
+)
 from http_util.engine import drawn_seed, json_as, until
 from http_util.live import LiveStreams
 from http_util.openai_api.chunks import ChunkReading
@@ -26,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from adapter_api import JsonValue, TaskId, TaskRequest, TokenEvent
+    from adapter_api import JsonValue, TaskId, TaskRequest, TokenEvent, WorkerError
     from http_util.openai_api.answers import Beginning
     from http_util.stream import EventStream
 
@@ -95,10 +108,21 @@ class VllmAdapter:
         path, body = mapping.call(request, model=model, seed=seed, more=more)
         try:
             async with self._engine.events(path, body, ends_at=ends_at, headers=mapping.headers(request)) as events:
+                events.explain = partial(self._explain, reading)
                 yield events
         finally:
             if not reading.is_over:
                 self._server.memory.doubt()
+
+    async def _explain(self, reading: ChunkReading, error: WorkerError) -> WorkerError:
+        """Return what a silence means: before its first token, a request may wait in the server's queue."""
+        if reading.has_begun or not isinstance(error, DecodeTimeout):
+            return error
+        line = await self._server.line()
+        if line is None:
+            return error
+        words = f"{error.message}: {line.waiting} wait in the engine's queue"
+        return DeadlineUnmet(words, retriable=True, retry_after_ms=line.wait_ms)
 
     async def _answer(self, request: TaskRequest) -> list[TokenEvent]:
         """Return the events of an embedding or a rerank."""

@@ -17,8 +17,9 @@ import msgspec
 from adapter_api import AdapterError, Capabilities, WorkerError, WorkerHealth, WorkerProps, Workload
 from http_util.engine import ill_health, json_as
 from http_util.openai_api.models import Models, shown
-from http_util.prometheus import count, samples
+from http_util.prometheus import count, samples, total
 from http_util.remembered import Remembered
+from http_util.status import MAX_RETRY_AFTER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,14 @@ class EngineFacts:
     version: str
     model: str | None
     ctx: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The requests that wait in the server's queue, and how long the last of them may wait, None if nobody knows."""
+
+    waiting: int
+    wait_ms: int | None
 
 
 @final
@@ -90,13 +99,20 @@ class Server:
             found = await self.engine.report("/metrics", samples)
         except AdapterError:
             return WorkerProps(slots_total=self.settings.slots)
-        running, total = count(found, "vllm:num_requests_running"), self.settings.slots
+        running, slots = count(found, "vllm:num_requests_running"), self.settings.slots
         return WorkerProps(
-            slots_total=total,
-            slots_free=None if total is None or running is None else max(total - running, 0),
+            slots_total=slots,
+            slots_free=None if slots is None or running is None else max(slots - running, 0),
             queue_depth=count(found, "vllm:num_requests_waiting"),
             kv_cache_usage_ratio=cache_use(found),
         )
+
+    async def line(self) -> Line | None:
+        """Return the queue at this moment; None if nobody waits, or the server does not tell."""
+        try:
+            return line(await self.engine.report("/metrics", samples, retry=None))
+        except WorkerError:
+            return None
 
     async def capabilities(self) -> Capabilities:
         """Return what the server serves; raise `WorkerError`."""
@@ -133,6 +149,17 @@ class Server:
         except AdapterError as refusal:
             return refusal.upstream_status in _NO_FIELDS and "does not support" not in refusal.message
         return True
+
+
+def line(found: Sequence[Sample]) -> Line | None:
+    """Return the queue, None if it is empty: as often as it has a turn, a request takes as long as they took so far."""
+    waiting, running = count(found, "vllm:num_requests_waiting"), count(found, "vllm:num_requests_running")
+    if not waiting:
+        return None
+    spent_s, requests = (total(found, f"vllm:e2e_request_latency_seconds_{part}") for part in ("sum", "count"))
+    if not requests or spent_s is None:
+        return Line(waiting, None)
+    return Line(waiting, round(min(1000 * spent_s / requests * waiting / max(running or 0, 1), MAX_RETRY_AFTER_MS)))
 
 
 def cache_use(found: Sequence[Sample]) -> float | None:

@@ -69,16 +69,16 @@ _parse = msgspec.json.Decoder(_Chunk).decode
 class ChunkReading:
     """Turn the frames of one stream into events.
 
-    `begin` makes the first events, `failure(body)` the error that a frame reports. `is_over` says that the answer ended
-    well.
+    `begin` makes the first events, `failure(body)` the error that a frame reports. `has_begun` says that there was a
+    frame of the answer, `is_over` that the answer ended well.
     """
 
-    __slots__ = ("_begin", "_failure", "_has_begun", "_thought_chars", "_usage", "_why", "is_over")
+    __slots__ = ("_begin", "_failure", "_thought_chars", "_usage", "_why", "has_begun", "is_over")
 
     def __init__(self, begin: Begin, failure: Failure) -> None:
         self._begin = begin
         self._failure = failure
-        self._has_begun = False
+        self.has_begun = False
         self._thought_chars = 0
         self._usage: Usage | None = None
         self._why = ""
@@ -119,9 +119,9 @@ class ChunkReading:
                 yield from self._choice(choice, so_far)
 
     def _opening(self, chunk: _Chunk) -> Iterable[TokenEvent]:
-        if self._has_begun:
+        if self.has_begun:
             return ()
-        self._has_begun = True
+        self.has_begun = True
         tokens_in = None if chunk.usage is None else chunk.usage.prompt_tokens
         return self._begin(Beginning(model=chunk.model, fingerprint=chunk.system_fingerprint, tokens_in=tokens_in))
 

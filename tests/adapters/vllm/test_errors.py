@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 import specs
 from adapter_api import Token, Workload
+from adapters.vllm.server import Line
+from adapters.vllm.server import line as line_of
 from conformance.engines.host import Link
 from conformance.engines.script import Accept, Answer, Cut, Die, Fail, Overload, Pause, Reset, Script, Stall, Step, Text
 from conformance.engines.vllm import VllmSettings
 from conformance.wire_faults import fault_of
+from http_util.prometheus import samples
 from tests.adapters.rig import SECRET, SERVICE_SECRET, Outcome, read, request
 
 from .rig import open_rig
@@ -26,6 +30,7 @@ pytestmark = pytest.mark.req("ADAPT-3002", "HTU-1006", "AH-1005", "OC-ADAPT-5020
 
 SPEC = specs.load()
 ROWS = [*SPEC.engine_errors("vllm"), *SPEC.engine_errors("any")]
+LATENCY = "vllm:e2e_request_latency_seconds_sum 20\nvllm:e2e_request_latency_seconds_count 10"
 KEPT_S = 6.0
 """Longer than an idle connection is kept, after an answer that was whole."""
 BOUNDS = {"first_token_ms": 3000, "idle_ms": 1250}
@@ -97,14 +102,78 @@ async def test_an_engine_that_dies_takes_its_streams_and_then_its_server_along(a
         assert not (await rig.adapter.health()).live
 
 
-async def test_an_overloaded_engine_is_silent_and_given_up_to_the_tick(autojump_clock: MockClock) -> None:
-    async with open_rig(Script.of(Overload()), timeouts=BOUNDS) as rig:
+@pytest.mark.req("OC-ADAPT-5020j")
+async def test_an_overloaded_engine_is_silent_and_told_from_a_stuck_one(autojump_clock: MockClock) -> None:
+    takes_the_seat = Script.of(Accept(), Text("a"), Stall())
+    engine, timeouts = VllmSettings(slots=1), {"first_token_ms": 3000}
+    async with open_rig(takes_the_seat, engine=engine, timeouts=timeouts) as rig, trio.open_nursery() as nursery:
+        nursery.start_soon(read, rig.adapter, request(), Outcome())
+        await trio.sleep(0.5)
+        late = trio.current_time() + 3
         error = (await read(rig.adapter, request())).error
-        assert trio.current_time() == 3.0
-        await rig.settle()
-        assert (rig.double.facts.live, rig.double.facts.connections) == (0, 0)
+        assert trio.current_time() == late
+        nursery.cancel_scope.cancel()
+    assert error is not None
+    assert (error.kind, error.retriable, error.retry_after_ms) == ("DeadlineUnmet", True, None)
+    assert error.message == "completion: no first token within 3 s: 1 wait in the engine's queue"
+
+
+@pytest.mark.req("OC-ADAPT-5020j")
+async def test_the_wait_is_worked_out_from_the_queue(autojump_clock: MockClock) -> None:
+    export = (
+        b"vllm:num_requests_waiting 6\nvllm:num_requests_running 4\n"
+        b"vllm:e2e_request_latency_seconds_sum 30\nvllm:e2e_request_latency_seconds_count 10\n"
+    )
+    async with open_rig(Script.of(Overload()), timeouts=BOUNDS) as rig:
+        rig.double.load(Script.of(Answer(200, export)), path="/metrics")
+        error = (await read(rig.adapter, request())).error
+        assert error is not None
+        assert (error.kind, error.retry_after_ms) == ("DeadlineUnmet", 4500)
+        assert (
+            await read(rig.adapter, request(deadline_ms=500))
+        ).error is not None  # its own deadline stays what it is
+
+
+@pytest.mark.req("OC-ADAPT-5020j")
+@pytest.mark.parametrize("metrics", [(Stall(),), (Reset(),), (Fail(404, "NotFoundError", "Not Found"),)])
+async def test_a_silence_that_nobody_explains_is_one(metrics: tuple[Step, ...], autojump_clock: MockClock) -> None:
+    async with open_rig(Script.of(Overload()), timeouts=BOUNDS) as rig:
+        await rig.adapter.health()
+        rig.double.load(Script(metrics), path="/metrics")
+        error = (await read(rig.adapter, request())).error
+        assert 3.0 <= trio.current_time() <= 3.25
     assert error is not None
     assert (error.kind, error.retriable) == ("DecodeTimeout", True)
+
+
+@pytest.mark.req("OC-ADAPT-5020j", "ADAPT-3101")
+async def test_a_cancel_does_not_wait_for_an_explanation(autojump_clock: MockClock) -> None:
+    task, outcome = request(), Outcome()
+    async with open_rig(Script.of(Overload()), timeouts=BOUNDS) as rig, trio.open_nursery() as nursery:
+        await rig.adapter.health()
+        rig.double.load(Script.of(Stall()), path="/metrics")
+        nursery.start_soon(read, rig.adapter, task, outcome)
+        await trio.sleep(3.1)
+        await rig.adapter.cancel(task.task_id)
+        await wait_all_tasks_blocked()
+        assert trio.current_time() == 3.1
+        assert outcome.kinds == ["started", "end"]
+
+
+@pytest.mark.parametrize(
+    ("export", "line"),
+    [
+        ("", None),
+        ("vllm:num_requests_waiting 0", None),
+        ("vllm:num_requests_waiting 2", Line(2, None)),
+        ("vllm:num_requests_waiting 2\nvllm:e2e_request_latency_seconds_count 0", Line(2, None)),
+        (f"vllm:num_requests_waiting 9\n{LATENCY}", Line(9, 18_000)),
+        (f"vllm:num_requests_waiting 9\nvllm:num_requests_running 3\n{LATENCY}", Line(9, 6000)),
+        (f"vllm:num_requests_waiting 999999\n{LATENCY}", Line(999_999, 120_000)),
+    ],
+)
+def test_a_queue_is_read_from_the_metrics(export: str, line: Line | None) -> None:
+    assert line_of(samples(export.encode())) == line
 
 
 @pytest.mark.parametrize("steps", [(Stall(),), (Accept(), Stall()), (Text("a"), Pause(1)) * 9])
