@@ -156,18 +156,16 @@ class AdapterHost:
 
     async def props(self, pool_id: PoolId, replica_id: ReplicaId | None = None) -> WorkerProps:
         """Ask the adapter for its engine's capacity. Raises `WorkerError`."""
-        binding = self._binding(pool_id, replica_id)
-        return await props_of(binding, self._redact, self._pools.policy(pool_id).report_s)
+        find = partial(self._binding, pool_id, replica_id)
+        return await props_of(find, self._redact, self._pools.policy(pool_id).report_s)
 
     async def capabilities(
         self, pool_id: PoolId, replica_id: ReplicaId | None = None, *, renew: bool = False
     ) -> Capabilities:
         """Return what the engine serves; `renew` asks it again, whatever is remembered. Raises `WorkerError`."""
-        binding = self._binding(pool_id, replica_id)
-        if renew:
-            binding.forget()
+        find = partial(self._binding, pool_id, replica_id)
         policy = self._pools.policy(pool_id)
-        return await capabilities_of(binding, self._redact, policy.report_s, policy.capabilities_s)
+        return await capabilities_of(find, self._redact, policy.report_s, policy.capabilities_s, renew=renew)
 
     async def _try(self, pool_id: PoolId, request: TaskRequest, seat: Seat, take: Take, tries: Tries) -> bool:
         """Try once; False after a failure that no client has seen anything of, which is then in `tries`."""

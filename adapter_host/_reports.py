@@ -35,22 +35,27 @@ async def health_of(find: Callable[[], Binding], redact: Redact, bound_s: float)
         return WorkerHealth(live=False, ready=False, detail=as_worker_error(error, redact).message)
 
 
-async def props_of(binding: Binding, redact: Redact, bound_s: float) -> WorkerProps:
-    """Return the engine's capacity. Raises `WorkerError`."""
+async def props_of(find: Callable[[], Binding], redact: Redact, bound_s: float) -> WorkerProps:
+    """Return the engine's capacity. Raises `WorkerError`, also where nothing is bound."""
     with only_worker_errors(redact):
-        return await _ask("props", binding.adapter.props, WorkerProps, bound_s)
+        return await _ask("props", find().adapter.props, WorkerProps, bound_s)
 
 
-async def capabilities_of(binding: Binding, redact: Redact, bound_s: float, ttl_s: float) -> Capabilities:
-    """Return what the engine serves, as it said at most `ttl_s` seconds ago. Raises `WorkerError`."""
-    known = binding.known
-    if known is not None and trio.current_time() - known.at < ttl_s:
-        return known.capabilities
+async def capabilities_of(
+    find: Callable[[], Binding], redact: Redact, bound_s: float, ttl_s: float, *, renew: bool
+) -> Capabilities:
+    """Return what the engine serves, as it said at most `ttl_s` seconds ago; `renew` asks anew. Raises as above."""
     with only_worker_errors(redact):
+        binding = find()
+        if renew:
+            binding.forget()
+        known = binding.known
+        if known is not None and trio.current_time() - known.at < ttl_s:
+            return known.capabilities
         told = await _ask("capabilities", binding.adapter.capabilities, Capabilities, bound_s)
         told = replace(told, engine_version=redact(told.engine_version))
-    binding.remember(told, trio.current_time())
-    return told
+        binding.remember(told, trio.current_time())
+        return told
 
 
 async def _ask(name: str, ask: Callable[[], Awaitable[object]], kind: type[T], bound_s: float) -> T:

@@ -108,6 +108,16 @@ async def test_other_questions_are_bounded_and_checked_too(autojump_clock: Clock
         await ask(odd(7))
 
 
+@pytest.mark.req("AH-1002a", "ADAPT-3002")
+async def test_a_replica_that_is_not_bound_any_more_is_a_report_or_a_worker_error(autojump_clock: Clock) -> None:
+    host = host_of(ScriptedAdapter())
+    gone = PoolId("gone")
+    assert not (await host.health(gone)).live
+    for ask in (host.props, host.capabilities):
+        with pytest.raises(InternalError, match="no adapter is bound to pool gone"):
+            await ask(gone)
+
+
 @pytest.mark.req("OC-CTRL-2062a", "ORCH-3603")
 async def test_capabilities_are_remembered_until_they_are_too_old(autojump_clock: Clock) -> None:
     adapter = Counting()
