@@ -101,6 +101,7 @@ class Schedule:
             "submit": self.submit,
             "cancel": self.cancel,
             "rebind": self.rebind,
+            "unbind": self.unbind,
             "drain": self.drain,
         }
 
@@ -108,7 +109,7 @@ class Schedule:
         for replica_id in self.rig.pool.replicas:
             await self.bind(replica_id)
         for _ in range(20):
-            weights = [8, 4, 3, 8 if self.rig.pool.draining else 1]
+            weights = [8, 4, 3, 1, 8 if self.rig.pool.draining else 1]
             self.steps[self.draw.choices(list(self.steps), weights)[0]]()
             await self._pause()
         self.rig.pool.draining = False
@@ -133,6 +134,16 @@ class Schedule:
 
     def rebind(self) -> None:
         self.nursery.start_soon(self.bind, self.draw.choice(list(self.leave)))
+
+    def unbind(self) -> None:
+        """Take a replica away; nothing is bound there until the next rebind, or for a while."""
+        replica_id = self.draw.choice(list(self.leave))
+        self.leave[replica_id].set()
+        self.nursery.start_soon(self._bind_later, replica_id)
+
+    async def _bind_later(self, replica_id: ReplicaId) -> None:
+        await trio.sleep(4 * TICK)
+        await self.bind(replica_id)
 
     def drain(self) -> None:
         self.rig.pool.draining = not self.rig.pool.draining
