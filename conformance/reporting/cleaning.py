@@ -1,0 +1,140 @@
+"""A run without what may not be in a report: secrets, machine facts, and characters that do something to a reader.
+
+Done once, on the run, before any file is made of it, so no format has a rule of its own. In this order: canaries and
+what the redaction table of the specification finds become marks; paths and addresses of this machine go; characters
+that are not printed become escapes. A mark has no fingerprint: that would make two runs differ. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.api import mask_for
+from conformance.findings import Finding
+from conformance.transcript import Entry, Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conformance.outcome import CaseReport, CheckReport, Excuse, SuiteReport
+    from specs import Specification
+
+    Clean = Callable[[str], str]
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
+_SHORTEST_PATH = 6  # characters: what is cut away has to be a place of its own, not a slash
+_KEPT = frozenset("\n")
+TOLD_CASES = 3
+"""Cases of a broken check that are told with all they saw; the others are named and counted."""
+MOST_CHARS = 10_000
+"""Characters of one text that are kept; a traceback with causes has some thousand."""
+MOST_KIT_ERRORS = 20
+"""Faults of the kit that are told; one is enough to take the verdict away."""
+MOST_ENTRIES = 1000
+"""Entries of one case's transcript that are kept, about the place where it went wrong."""
+
+
+def cleaned(report: SuiteReport, spec: Specification) -> SuiteReport:
+    """Return the run with every text in it cleaned; what the kit wrote itself stays as it is."""
+    clean = cleaner(report.seed, spec)
+    return replace(
+        report,
+        subject=clean(report.subject),
+        checks=[_clean_check(check, clean) for check in report.checks],
+        kit_errors=[_clean_case(case, clean) for case in report.kit_errors[:MOST_KIT_ERRORS]],
+    )
+
+
+def cleaner(seed: int, spec: Specification) -> Clean:
+    """Return a function that cleans one text of a run with this seed."""
+    mask, rules = mask_for(seed), _rules(spec)
+
+    def clean(text: str) -> str:
+        text = mask(text)
+        for kind, pattern in rules:
+            text = pattern.sub(partial(_marked, kind), text)
+        return shortened(visible(portable(text)))
+
+    return clean
+
+
+def portable(text: str) -> str:
+    """Return a text without this machine's paths and without addresses in memory."""
+    for folder in _folders():
+        text = text.replace(folder, "")
+    return _ADDRESS.sub("0x...", text)
+
+
+def visible(text: str) -> str:
+    """Return a text whose characters all show; line breaks stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in _KEPT else ascii(each)[1:-1] for each in text)
+
+
+def shortened(text: str) -> str:
+    """Return a text of a length that a file can bear; what is cut off is counted."""
+    left = len(text) - MOST_CHARS
+    return text if left <= 0 else f"{text[:MOST_CHARS]}... ({left} more characters)"
+
+
+def _clean_check(check: CheckReport, clean: Clean) -> CheckReport:
+    told = [_clean_case(case, clean) for case in check.broken_by[:TOLD_CASES]]
+    counted = [_bare(case, clean) for case in check.broken_by[TOLD_CASES:]]
+    return replace(check, broken_by=[*told, *counted], reason=clean(check.reason))
+
+
+def _bare(case: CaseReport, clean: Clean) -> CaseReport:
+    """Return what is left of a case that is only counted."""
+    return replace(case, case=clean(case.case), findings=(), given=(), transcript=Transcript(), excuse=None)
+
+
+def _clean_case(case: CaseReport, clean: Clean) -> CaseReport:
+    return replace(
+        case,
+        case=clean(case.case),
+        findings=[Finding(each.check_id, clean(each.expected), clean(each.actual)) for each in case.findings],
+        given=[clean(line) for line in case.given],
+        transcript=_clean_transcript(case.transcript, clean),
+        excuse=_clean_excuse(case.excuse, clean),
+        kit_error=None if case.kit_error is None else clean(case.kit_error),
+    )
+
+
+def _clean_excuse(excuse: Excuse | None, clean: Clean) -> Excuse | None:
+    return None if excuse is None else replace(excuse, reason=clean(excuse.reason))
+
+
+def _clean_transcript(transcript: Transcript, clean: Clean) -> Transcript:
+    copy, kept = Transcript(), {each.number for each in transcript.around_marks(MOST_ENTRIES // 2, MOST_ENTRIES // 2)}
+    for each in transcript.entries:  # one that is not kept leaves its place empty: an entry's number is its place
+        who, what = (clean(each.who), clean(each.what)) if each.number in kept else ("", "")
+        copy.entries.append(Entry(each.number, each.at_s, who, what))
+    copy.marked |= transcript.marked
+    return copy
+
+
+def _rules(spec: Specification) -> Sequence[tuple[str, re.Pattern[str]]]:
+    return [(rule.kind, re.compile(rule.pattern, re.ASCII)) for rule in spec.redaction_rules]
+
+
+def _marked(kind: str, found: re.Match[str]) -> str:
+    """Return the match with its secret replaced: the group that took part, or all of it."""
+    mark, whole = f"[redacted:{kind}]", found.group()
+    took_part = [number for number in range(1, found.re.groups + 1) if found.group(number)]
+    if not took_part:
+        return mark
+    start, end = (at - found.start() for at in found.span(took_part[0]))
+    return whole[:start] + mark + whole[end:]
+
+
+def _folders() -> list[str]:
+    """Return the folders that modules are found in, and what is above this package, the longest first."""
+    root = Path(__file__).resolve().parents[2]
+    places = {str(root), str(Path.home()), sys.prefix, sys.base_prefix, *sys.path}
+    return sorted((f"{each.rstrip('/')}/" for each in places if len(each) >= _SHORTEST_PATH), key=len, reverse=True)

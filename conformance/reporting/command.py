@@ -1,0 +1,53 @@
+"""`--report DIR` of `conformance run`: the flag, and what happens when the run is over.
+
+The folder is tried before the run, so that a run is not lost to a folder that cannot be written to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.outcome import Exit
+
+from .writer import FILES, CanaryInReport, write_report
+
+if TYPE_CHECKING:
+    from conformance.outcome import SuiteReport
+    from specs import Specification
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add the flag; `arguments.report` is a folder that can be written to, or None."""
+    files = ", ".join(FILES)
+    parser.add_argument("--report", type=_folder, metavar="DIR", help=f"write {files} there")
+
+
+def deliver(report: SuiteReport, spec: Specification, folder: Path | None) -> Exit:
+    """Write the report if there is a folder for it; return the exit code of the run."""
+    if folder is None:
+        return report.exit_code
+    try:
+        write_report(report, spec, folder)
+    except CanaryInReport as leak:
+        sys.stderr.write(f"conformance: a fault of the kit: {leak}\n")
+        return Exit.KIT_ERROR
+    except OSError as error:
+        sys.stderr.write(f"conformance run: cannot write the report: {error}\n")
+        return Exit.USAGE
+    sys.stdout.write(f"report in {folder}\n")
+    return report.exit_code
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not os.access(folder, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{folder} cannot be written to")
+    return folder

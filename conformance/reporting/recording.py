@@ -1,0 +1,135 @@
+"""Makes the record of a run: what the runner found, with the sentences of the specification beside it.
+
+The run is cleaned first, so nothing that is made from a record has to be. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from conformance.catalogue import CHECKS
+from conformance.failure import failure_text, reproduce
+from conformance.outcome import Exit, Outcome
+from specs import lock_text, locked
+
+from .cleaning import TOLD_CASES
+from .record import FORMAT, BrokenCase, CheckResult, Found, KitError, Moment, Record, Rule, Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from conformance.check import Check
+    from conformance.outcome import CaseReport, CheckReport, SuiteReport
+    from specs import Specification
+
+VERDICTS = {
+    Exit.CONFORMING: "conforming",
+    Exit.NOT_CONFORMING: "not-conforming",
+    Exit.KIT_ERROR: "kit-error",
+    Exit.TOO_LITTLE_RAN: "too-little-ran",
+}
+
+
+def recorded(report: SuiteReport, spec: Specification) -> Record:
+    """Return the record of a cleaned run."""
+    checks = tuple(_check(each, spec, report.subject) for each in report.checks)
+    rules = sorted({id for check in checks for id in check.requirements})
+    return Record(
+        format=FORMAT,
+        suite=suite(spec),
+        adapter=report.subject,
+        seed=report.seed,
+        is_whole={each.check.id for each in report.checks} >= set(CHECKS),
+        verdict=VERDICTS[report.exit_code],
+        exit_code=int(report.exit_code),
+        cases=report.cases,
+        totals=_totals(checks),
+        groups={group: _totals(each for each in checks if each.group == group) for group in _groups(checks)},
+        checks=checks,
+        requirements={id: _rule(id, spec) for id in rules},
+        kit_errors=tuple(_kit_error(case) for case in report.kit_errors),
+        reproduce=_reproduce(report),
+    )
+
+
+def suite(spec: Specification) -> Suite:
+    """Return which kit this is, and which specification."""
+    digest = sha256(lock_text(locked(spec)).encode()).hexdigest()
+    return Suite(version=version("orchestratord"), requirements=len(spec.requirements), sha256=digest)
+
+
+def word(outcome: Outcome) -> str:
+    """Return the word for an outcome in files: that of the terminal is made to be seen."""
+    return outcome.name.lower().replace("_", "-")
+
+
+def _check(report: CheckReport, spec: Specification, adapter: str) -> CheckResult:
+    check = report.check
+    return CheckResult(
+        id=check.id,
+        title=check.title,
+        group=check.group,
+        level=check.level,
+        outcome=word(report.outcome),
+        reason=report.reason,
+        requirements=check.requirements,
+        scenes=tuple(scene.name for scene in check.scenes),
+        causes=check.causes,
+        played=report.executed,
+        broken=len(report.broken_by),
+        cases=tuple(_case(check, case, adapter) for case in report.broken_by[:TOLD_CASES]),
+        text=failure_text(report, spec, adapter) if report.broken_by else report.reason,
+    )
+
+
+def _case(check: Check, case: CaseReport, adapter: str) -> BrokenCase:
+    transcript = case.transcript
+    return BrokenCase(
+        scene=case.scene,
+        case=case.case,
+        seed=case.seed,
+        given=tuple(case.given),
+        findings=tuple(Found(expected=each.expected, actual=each.actual) for each in case.about(check.id)),
+        moments=tuple(
+            Moment(
+                number=each.number,
+                at_s=each.at_s,
+                who=each.who,
+                what=each.what,
+                is_wrong=each.number in transcript.marked,
+            )
+            for each in transcript.around_marks()
+        ),
+        entries=len(transcript.entries),
+        reproduce=reproduce(check, case, adapter),
+    )
+
+
+def _rule(id: str, spec: Specification) -> Rule:
+    found = spec.requirement(id)
+    return Rule(level=found.level, document=found.document, line=found.line, statement=found.statement)
+
+
+def _kit_error(case: CaseReport) -> KitError:
+    return KitError(scene=case.scene, case=case.case, seed=case.seed, trace=case.kit_error or "")
+
+
+def _totals(checks: Iterable[CheckResult]) -> dict[str, int]:
+    """Return outcome -> how many checks, in the order of the outcomes; those that nothing came to are left out."""
+    counts = Counter(check.outcome for check in checks)
+    return {name: counts[name] for name in map(word, Outcome) if counts[name]}
+
+
+def _groups(checks: Iterable[CheckResult]) -> list[str]:
+    return list(dict.fromkeys(check.group for check in checks))
+
+
+def _reproduce(report: SuiteReport) -> str:
+    """Return the command that makes this report again; a run of single cases is repeated as whole checks."""
+    ids = [each.check.id for each in report.checks]
+    only = "" if set(ids) >= set(CHECKS) else f" --only {','.join(ids)}"
+    seed = f" --seed {report.seed}" if report.seed else ""
+    return f"python -m conformance run --adapter {report.subject}{only}{seed} --report DIR"
