@@ -45,6 +45,9 @@ check: .venv/.dev  ## Lint, types, import arrows
 	@echo "make: mypy" && .venv/bin/mypy
 	@echo "make: import-linter" && .venv/bin/lint-imports
 
+gate: .venv/.dev  ## Compare specification, checks, schemas and code
+	@.venv/bin/python -m conformance gate
+
 bench: .venv/.dev  ## Print relay figures as ratios
 	@.venv/bin/python -m benchmarks.relay
 
