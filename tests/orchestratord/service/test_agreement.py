@@ -99,7 +99,9 @@ async def test_the_routes_are_the_document_s(monkeypatch: pytest.MonkeyPatch, au
 
 def numeric_defaults(config: Config) -> Iterator[tuple[str, object]]:
     tables = {"server": config.server, "stream": config.stream, "history": config.history, "log": config.log}
-    tables |= {"pools": config.pools[0], "pools.queue": config.pools[0].queue}
+    pool = config.pools[0]
+    tables |= {"pools": pool, "pools.queue": pool.queue}
+    tables |= {"pools.retry": pool.retry, "pools.breaker": pool.breaker, "pools.health": pool.health}
     for table, values in tables.items():
         for name, value in msgspec.structs.asdict(values).items():
             yield f"{table}.{name}", value
