@@ -214,14 +214,14 @@ class Pool:
 
     def _turn_away(self) -> None:
         """End what waits if every replica is left alone: nobody can say that one of them will ever work again."""
-        if self.shut_for_ms is None:
+        wait_ms = self.shut_for_ms
+        if wait_ms is None:
             return
-        envelope = self.shut(self.shut_for_ms)
+        envelope = self._left_alone(wait_ms)
         while task_id := self.queue.take():
             self._waiting.pop(task_id).fail(envelope)
 
-    def shut(self, wait_ms: int) -> ErrorEnvelope:
-        """Return what a task is told while every replica is left alone."""
+    def _left_alone(self, wait_ms: int) -> ErrorEnvelope:
         return ErrorEnvelope(
             code=Code.POOL_UNAVAILABLE,
             message=f"every replica of pool {self.pool_id} is left alone after failures",
