@@ -16,6 +16,7 @@ from msgspec import Meta
 from http_util.settings import EngineSettings
 
 Text = Annotated[str, Meta(min_length=1)]
+HeaderText = Annotated[str, Meta(pattern="^[!-~]+$")]
 
 
 class ExtraSampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,8 +40,8 @@ class OpenAISettings(EngineSettings, frozen=True, kw_only=True, forbid_unknown_f
             "completions for both; or the Responses API for both."
         ),
     ] = "completions"
-    organization: Annotated[Text | None, Meta(description="Sent as `OpenAI-Organization`.")] = None
-    project: Annotated[Text | None, Meta(description="Sent as `OpenAI-Project`.")] = None
+    organization: Annotated[HeaderText | None, Meta(description="Sent as `OpenAI-Organization`.")] = None
+    project: Annotated[HeaderText | None, Meta(description="Sent as `OpenAI-Project`.")] = None
     workloads: Annotated[
         frozenset[Literal["completion", "embedding"]] | None,
         Meta(description="What the model is for; absent: completions, and embeddings if the server has the route."),

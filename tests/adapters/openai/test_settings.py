@@ -41,6 +41,7 @@ BAD: list[dict[str, object]] = [
     {"url": "http://x", "sampling_fields": {"temperature": "t"}},
     {"url": "http://x", "max_tokens_field": "n_predict"},
     {"url": "http://x", "organization": ""},
+    {"url": "http://x", "project": "p\r\nauthorization: x"},
     {"url": "http://x", "extra_body": "x"},
 ]
 
