@@ -1,7 +1,6 @@
 """The command line: `conformance run`, `list`, `explain`, `mutants`, `gate`, `engine`.
 
-It reads arguments and chooses; what is run is in `runner.py`, `mutants.py`, `gate/` and `hand/`, what is shown in
-`report.py`.
+It reads arguments and chooses; `run` is in `command_line/`, the others are in `mutants.py`, `gate/` and `hand/`.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from rich.console import Console
@@ -19,18 +16,19 @@ import specs
 
 from .api import mask_for
 from .catalogue import CHECKS
+from .command_line import run as running
+from .command_line.kinds import ADAPTER_HELP, check_named, subject_named
 from .gate.command import GateArguments, add_arguments, gate
 from .hand.command import EngineArguments, add_engines, run_engine
+from .loading import unknown
 from .mutants import MUTANTS, REFERENCES, blamed, hunt
 from .outcome import Exit
-from .report import Report, explanation, listing
-from .runner import run_checks
-from .selection import select, select_whole
+from .report import explanation, listing
 from .subjects import SUBJECTS
 from .zoo_report import ZooReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from .check import Check, Scene
     from .subject import Subject
@@ -54,17 +52,11 @@ exit codes:
   1  not conforming    3  a fault of the kit"""
 
 
-_FEW = 12  # names that an error message lists
-
-
 class Arguments(argparse.Namespace):
     """What was given on the command line."""
 
     command: Command
-    adapter: str
-    only: list[tuple[Check, str | None]]
-    seed: int
-    verbose: bool
+    adapter: Subject
     check: Check
     whole: bool
     names: list[str]
@@ -90,33 +82,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Arguments) -> int:
     """Run checks against an adapter."""
-    subject, spec, every = SUBJECTS[arguments.adapter], specs.load(), list(CHECKS.values())
-    wrong = _wrong_case(arguments, subject, spec)
-    if wrong is not None:
-        sys.stderr.write(f"conformance run: {wrong}\n")
-        return Exit.USAGE
-    selection = select(arguments.only) if arguments.only else select_whole(every)
-    report = Report(_console(), mask_for(arguments.seed))
-    began_s = time.perf_counter()
-    cases = sum(case.seeds for scene in selection.plays for case in selection.cases(scene, subject, spec))
-    report.begin(subject.name, selection.checks, spec, arguments.seed, cases)
-    result = run_checks(subject, selection, spec, every=every, seed=arguments.seed, heard=report.heard)
-    report.finish(result, spec, time.perf_counter() - began_s, is_verbose=arguments.verbose)
-    return result.exit_code
+    return running.run(cast("running.RunArguments", arguments))
 
 
 def _console() -> Console:
-    """Return a console on the true standard output: while a case plays, `sys.stdout` is the case's."""
     return Console(file=sys.stdout, highlight=False)
-
-
-def _wrong_case(arguments: Arguments, subject: Subject, spec: specs.Specification) -> str | None:
-    """Return what is wrong about the cases that were asked for, if anything is."""
-    for check, address in arguments.only:
-        known = [f"{scene.name}/{each.name}" for scene in check.scenes for each in scene.cases(subject, spec)]
-        if address is not None and address not in known:
-            return _unknown(f"case of {check.id}", address, known)
-    return None
 
 
 def list_checks(_arguments: Arguments) -> int:
@@ -127,7 +97,7 @@ def list_checks(_arguments: Arguments) -> int:
 
 def explain(arguments: Arguments) -> int:
     """Print what is known of one check."""
-    check, subject, spec = arguments.check, SUBJECTS[arguments.adapter], specs.load()
+    check, subject, spec = arguments.check, arguments.adapter, specs.load()
 
     def count(scene: Scene) -> int:
         return len(list(scene.cases(subject, spec)))
@@ -164,17 +134,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="conformance", description=_ABOUT, epilog=_EXITS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    runs = _command(commands, "run", run, "run checks against an adapter", epilog=_EXITS)
-    _add_adapter(runs, default=None)
-    runs.add_argument(
-        "--only", type=_selection, default=[], metavar="ID[:SCENE/CASE],…", help="these checks, or single cases of them"
-    )
-    runs.add_argument("--seed", type=_seed, default=0, metavar="N", help="schedules and canaries (default 0)")
-    runs.add_argument("--verbose", action="store_true", help="a line for each check")
+    running.add_arguments(_command(commands, "run", run, "run checks against an adapter", epilog=_EXITS))
     _command(commands, "list", list_checks, "list the checks")
     explains = _command(commands, "explain", explain, "explain a check")
-    explains.add_argument("check", type=_check, metavar="ID")
-    _add_adapter(explains, default="mock")
+    explains.add_argument("check", type=check_named, metavar="ID")
+    explains.add_argument("--adapter", type=subject_named, default="mock", metavar="NAME", help=ADAPTER_HELP)
     hunts = _command(commands, "mutants", mutants, "prove the kit on broken and on odd adapters")
     hunts.add_argument("names", nargs="*", type=_animal, metavar="NAME", help="these animals only")
     hunts.add_argument("--whole", action="store_true", help="every check on every animal: the whole kill matrix, slow")
@@ -198,53 +162,11 @@ def _command(
     return parser
 
 
-def _add_adapter(parser: argparse.ArgumentParser, default: str | None) -> None:
-    known = ", ".join(SUBJECTS)
-    parser.add_argument(
-        "--adapter", type=_adapter, default=default, required=default is None, metavar="NAME", help=f"one of: {known}"
-    )
-
-
-def _adapter(name: str) -> str:
-    if name in SUBJECTS:
-        return name
-    raise argparse.ArgumentTypeError(_unknown("adapter", name, SUBJECTS))
-
-
-def _check(check_id: str) -> Check:
-    found = CHECKS.get(check_id.upper())
-    if found is None:
-        raise argparse.ArgumentTypeError(_unknown("check", check_id, CHECKS))
-    return found
-
-
-def _selection(text: str) -> list[tuple[Check, str | None]]:
-    chosen: list[tuple[Check, str | None]] = []
-    for part in filter(None, text.split(",")):
-        check_id, _, case = part.strip().partition(":")
-        chosen.append((_check(check_id), case or None))
-    return chosen
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
-    return int(text)
-
-
 def _animal(name: str) -> str:
     names = [*(mutant.name for mutant in MUTANTS), *(reference.name for reference in REFERENCES)]
     if name in names:
         return name
-    raise argparse.ArgumentTypeError(_unknown("animal", name, names))
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Return a message that helps: the nearest name, or all of a few."""
-    names = list(known)
-    near = get_close_matches(name.upper() if what == "check" else name, names, n=1)
-    few = f"there are: {', '.join(names[:_FEW])}{', ...' if len(names) > _FEW else ''}"
-    return f"there is no {what} {name!r}; {f'did you mean {near[0]}?' if near else few}"
+    raise argparse.ArgumentTypeError(unknown("animal", name, names))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,181 @@
+"""Finds the subject that `--adapter` names: one that ships with the kit, or anybody's as MODULE:NAME.
+
+Modules are looked for in the current directory too. Whatever is wrong with what is found is said in one sentence, so
+that an author knows what to change.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, cast, final
+
+from .subjects import SUBJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from types import ModuleType
+
+    from specs import Specification
+
+    from .subject import Fault, Rig, Situation, Subject
+
+MEMBERS: Mapping[str, str] = {
+    "name": "what reports call it",
+    "engine": "the engine's name in requests and in the specification's error table",
+    "limits": "what cannot be induced: name of the means -> why; {} if everything can",
+    "faults": "faults(spec): the failures of the engine, as scripts",
+    "open": "open(situation): an asynchronous context manager that gives a Rig",
+}
+"""Member of a `Subject` -> what it is."""
+
+_FEW = 12  # names that a message lists
+
+
+@final
+class NoSubject(ValueError):
+    """What was named is no subject; the text says why, for the person who named it."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A subject under the name by which the command line finds it, so that a printed command can be run again."""
+
+    subject: Subject
+    name: str
+
+    @property
+    def engine(self) -> str:
+        """The engine of the subject."""
+        return self.subject.engine
+
+    @property
+    def limits(self) -> Mapping[str, str]:
+        """The limits of the subject."""
+        return self.subject.limits
+
+    def faults(self, spec: Specification) -> Sequence[Fault]:
+        """Return the faults of the subject."""
+        return self.subject.faults(spec)
+
+    def open(self, situation: Situation) -> AbstractAsyncContextManager[Rig]:
+        """Open the subject."""
+        return self.subject.open(situation)
+
+
+def find_subject(name: str) -> Subject:
+    """Return the subject of that name, or the one at MODULE:NAME; raise `NoSubject`."""
+    if name in SUBJECTS:
+        return SUBJECTS[name]
+    if ":" not in name:
+        hint = "; write MODULE:NAME for one of your own" if "." in name or "_" in name else ""
+        raise NoSubject(unknown("adapter", name, SUBJECTS) + hint)
+    found = find_object(name)
+    wrong = _what_is_wrong(name, found)
+    if wrong is not None:
+        raise NoSubject(wrong)
+    return Called(cast("Subject", found), name)
+
+
+def find_object(name: str) -> object:
+    """Return what is at MODULE:NAME; raise `NoSubject`. The module is imported, from the current directory too."""
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute.isidentifier():
+        raise NoSubject(f"{name!r} is not of the form MODULE:NAME, as in my_package.my_module:subject")
+    module = _imported(module_name)
+    try:
+        return cast("object", getattr(module, attribute))
+    except AttributeError:
+        raise NoSubject(_no_attribute(module, attribute)) from None
+
+
+def callable_again(subject: Subject) -> Subject:
+    """Return the subject under a name that the command line finds, if it is at the top of a module."""
+    if SUBJECTS.get(subject.name) is subject or isinstance(subject, Called):
+        return subject
+    names = [f"{module}:{name}" for module, name in _places_of(subject)]
+    return Called(subject, names[0]) if names else subject
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Return a message that helps: the nearest name, or all of a few."""
+    names = list(known)
+    near = get_close_matches(name.upper() if what == "check" else name, names, n=1)
+    few = f"there are: {', '.join(names[:_FEW])}{', ...' if len(names) > _FEW else ''}"
+    return f"there is no {what} {name!r}; {f'did you mean {near[0]}?' if near else few}"
+
+
+def _imported(name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise NoSubject(f"there is no module {error.name!r} in {here} nor on the Python path") from error
+        raise NoSubject(_broken(name, error)) from error
+    except Exception as error:
+        raise NoSubject(_broken(name, error)) from error
+
+
+def _broken(module: str, error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"importing {module} failed: {type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+
+
+def _no_attribute(module: ModuleType, attribute: str) -> str:
+    there = [name for name, value in vars(module).items() if not name.startswith("_") and not _missing(value)]
+    hint = f"; subjects in it: {', '.join(there)}" if there else "; there is no subject in it"
+    return f"the module {module.__name__} has no {attribute!r}{hint}"
+
+
+def _what_is_wrong(name: str, found: object) -> str | None:
+    if isinstance(found, type):
+        return f"{name} is a class; make an object of it and name that: subject = {found.__name__}(...)"
+    missing = _missing(found)
+    if "settings_schema" in dir(found) and "name" in missing:
+        return (
+            f"{name} is an adapter's factory: it cannot tell which engine to play. Name a subject, or give "
+            "--engine-url to try the adapter on a running engine"
+        )
+    if missing:
+        told = "; ".join(f"{member} is missing ({MEMBERS[member]})" for member in missing)
+        return f"{name} is no subject: {told}"
+    return _wrong_member(name, found)
+
+
+def _wrong_member(name: str, found: object) -> str | None:
+    subject = cast("Subject", found)
+    for member in ("name", "engine"):
+        value: object = getattr(subject, member)
+        if not isinstance(value, str) or not value:
+            return f"{name} is no subject: {member} is {value!r} and not a text ({MEMBERS[member]})"
+    if not isinstance(subject.limits, Mapping):
+        return f"{name} is no subject: limits is {subject.limits!r} and not a mapping ({MEMBERS['limits']})"
+    for member in ("faults", "open"):
+        if not callable(getattr(subject, member)):
+            return f"{name} is no subject: {member} cannot be called ({MEMBERS[member]})"
+    return None
+
+
+def _missing(found: object) -> list[str]:
+    return [member for member in MEMBERS if isinstance(found, type) or not hasattr(found, member)]
+
+
+def _places_of(subject: Subject) -> list[tuple[str, str]]:
+    """Return (module, name) of the subject in modules that were imported, those that are no tests first."""
+    places = [
+        (module_name, name)
+        for module_name, module in list(sys.modules.items())
+        for name, value in list(getattr(module, "__dict__", {}).items())
+        if value is subject and not name.startswith("_") and module_name != "__main__"
+    ]
+    return sorted(places, key=lambda place: place[0].rpartition(".")[2].startswith("test_"))
