@@ -336,7 +336,8 @@ def _with_length(length: int, body: bytes) -> bytes:
     return b"content-length: %d\r\n\r\n" % length + body
 
 
-_place = st.integers(0, 2**16)
+_place = st.integers(0, 2**16) | st.sampled_from((0, -1))
+"""Somewhere, and often at one of the ends."""
 _odd_values = st.sampled_from(ODD_VALUES)
 _wire_changes = st.one_of(
     st.builds(Bytes, _place, st.integers(1, 300), st.sampled_from(Change)),

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from .targets import Target
 
 IS_LONG = settings().max_examples > 1000
+LEAST_EXAMPLES = 200
+STREAMS = ("completion", "chat")
+"""What is asked for twice as often: streams can go wrong in most ways."""
 MOST_TAKEN_BYTES = 64 * 1024 * 1024
 """More than an engine that talks without end can say within the bounds in time, and less than would hurt."""
 
@@ -57,11 +60,12 @@ def cases(target: Target) -> st.SearchStrategy[Case]:
     answers = {key: mutated(names) for key, names in recording.names.items()}
 
     def case(asked: str, called: Sequence[Key]) -> st.SearchStrategy[Case]:
-        one = st.sampled_from(called).flatmap(lambda key: st.tuples(st.just(key), answers[key]))
+        one = st.sampled_from((*called, *called[-1:] * 2)).flatmap(lambda key: st.tuples(st.just(key), answers[key]))
         changes = st.lists(one, min_size=1, max_size=3).map(dict)
         return st.builds(Case, asked=st.just(asked), reader=readers, changes=changes)
 
-    return st.one_of([case(asked, called) for asked, called in recording.calls.items()])
+    streams = [case(asked, recording.calls[asked]) for asked in target.kinds if asked in STREAMS]
+    return st.one_of([case(asked, called) for asked, called in recording.calls.items()] + streams)
 
 
 readers = st.just(Reader()) | st.builds(Reader, st.sampled_from(Leaving), st.integers(0, 6))
@@ -105,6 +109,7 @@ async def _play_in(target: Target, case: Case, engine: trio.Nursery) -> list[Tok
 @pytest.mark.req("ADAPT-3002", "ADAPT-3010", "HTU-1005", "HTU-1006")
 @pytest.mark.parametrize("target", TARGETS, ids=str)
 def test_whatever_an_engine_sends(target: Target) -> None:
+    @settings(max_examples=max(settings().max_examples, LEAST_EXAMPLES))
     @given(cases(target))
     def whatever(case: Case) -> None:
         play(target, case)
