@@ -13,7 +13,7 @@ import hashlib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
-from uuid import UUID  # noqa: TC003 - msgspec reads the annotations at run time
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -32,7 +32,7 @@ from adapter_api import (
 from orchestratord.errors import Code, ErrorEnvelope, Refused
 
 from .placement import Placement, PlacementMode
-from .queue import Priority  # noqa: TC001 - msgspec reads the annotations at run time
+from .queue import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
