@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 _EVENTS = "text/event-stream"
 
-_TOO_LONG = ("exceeds maximum input length", "exceeds the maximum input length", "prompt length (")
+_TOO_LONG = (
+    "exceeds maximum input length",
+    "exceeds the maximum input length",
+    "prompt length (",
+    "received message larger than max",  # over gRPC with the code of an engine that has no room
+)
 _BAD_VALUE = ("must be a single value", "is required", "has no attribute 'lora_name'", "cannot process new request")
 _BAD_SHAPE = ("unexpected shape for input", "unexpected inference input", "unable to parse", "but got", "invalid type")
 _NOT_OURS = (

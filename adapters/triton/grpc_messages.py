@@ -74,7 +74,7 @@ class Answer:
 
 
 def request(model: str, version: str, request_id: str, inputs: Sequence[Tensor]) -> bytes:
-    """Return a `ModelInferRequest`; raise `ValueError` for a value that its tensor cannot hold."""
+    """Return a `ModelInferRequest`; raise as `tensors.packed` does."""
     message = _CLASSES["ModelInferRequest"]()
     message.model_name, message.model_version, message.id = model, version, request_id
     wish = message.parameters.add()

@@ -19,6 +19,7 @@ from .grpc_call import CallHead
 from .grpc_frames import MessageDecoder
 from .grpc_status import named
 from .grpc_stream import OpenCalls, open_call
+from .tensors import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,8 +60,8 @@ class GrpcTransport:
         settings = self._settings
         try:
             message = grpc_messages.request(settings.model, settings.model_version or "", request.task_id, inputs)
-        except ValueError as unfit:
-            raise AdapterError(f"{_PHASE}: an input of the model cannot be written: {unfit}") from None
+        except ValueError as wrong:
+            raise AdapterError(f"{_PHASE}: {wrong}", blames_request=isinstance(wrong, Unfit)) from None
         call = self._call(self._head(request, ends_at), message)
         async with open_body(call, MessageDecoder(_PHASE), bounds=self._engine.bounds(ends_at), phase=_PHASE) as events:
             yield events

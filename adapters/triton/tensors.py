@@ -36,6 +36,10 @@ _CODES = {
 _LENGTH = struct.Struct("<I")
 
 
+class Unfit(ValueError):
+    """A value that its datatype cannot hold; the text names the tensor and not the value."""
+
+
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
     """An input or output of a model; a dimension of -1 takes any size, and a batch dimension comes first."""
@@ -69,13 +73,13 @@ def column(spec: TensorSpec, values: list[str]) -> Tensor:
 
 
 def packed(tensor: Tensor) -> bytes:
-    """Return the elements as bytes; raise `ValueError` for a value that the datatype cannot hold."""
+    """Return the elements as bytes; raise `Unfit`, or `ValueError` for a datatype that nobody knows."""
     if tensor.datatype == "BYTES":
         return b"".join(_with_length(value) for value in tensor.values)
     try:
         return struct.pack(f"<{len(tensor.values)}{_code(tensor.datatype)}", *tensor.values)
     except (struct.error, OverflowError):
-        raise ValueError(f"{tensor.name}: not {tensor.datatype}") from None  # the exception may quote the value
+        raise Unfit(f"`{tensor.name}` cannot hold the value: it is {tensor.datatype}") from None
 
 
 def unpacked(datatype: str, data: bytes, shape: tuple[int, ...]) -> tuple[Value, ...]:

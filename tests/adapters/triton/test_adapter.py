@@ -247,6 +247,15 @@ async def test_what_cannot_be_asked_is_refused_before_it_is_asked(
     assert outcome.error.blames_request is is_blamed
 
 
+@pytest.mark.req("ADAPT-3002")
+async def test_a_number_that_the_model_cannot_hold_is_the_callers_mistake(autojump_clock: MockClock) -> None:
+    async with open_triton_rig(transport="grpc") as rig:
+        outcome = await read(rig.adapter, request(max_tokens=2**40))
+    assert isinstance(outcome.error, AdapterError)
+    assert outcome.error.blames_request
+    assert outcome.error.message == "completion: `max_tokens` cannot hold the value: it is INT32"
+
+
 @pytest.mark.req("OC-ADAPT-5060g")
 async def test_health_is_that_of_the_model(autojump_clock: MockClock) -> None:
     async with open_triton_rig() as rig, open_triton_rig(engine=TritonSettings(), model="nobody") as other:
