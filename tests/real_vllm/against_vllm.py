@@ -273,6 +273,21 @@ async def test_what_is_not_there_is_told(server: RealVllm) -> None:
         assert (await adapter.health()).ready
 
 
+@pytest.mark.req("OC-ADAPT-5020j")
+async def test_a_wait_in_the_queue_is_told_from_a_stuck_engine(server: RealVllm) -> None:
+    async with open_adapter(server, **ON_AND_ON) as adapter:
+        await wait_for(adapter, is_idle)
+        async with trio.open_nursery() as nursery:
+            await take_seats(adapter, nursery)
+            async with open_adapter(server, **ON_AND_ON, timeouts={"first_token_ms": 1000}) as impatient:
+                error = (await read(impatient, request("x", max_tokens=1))).error
+            nursery.cancel_scope.cancel()
+        await wait_for(adapter, is_idle)
+    assert error is not None
+    measured.append(f"in the queue for a second: {error!r}")
+    assert (error.kind, error.retriable) == ("DeadlineUnmet", True)
+
+
 async def test_more_requests_than_seats_are_all_answered(server: RealVllm) -> None:
     outcomes = [Outcome() for _ in range(SEATS + 1)]
     async with open_adapter(server, **ON_AND_ON) as adapter:
