@@ -190,11 +190,12 @@ class TritonAdapter:
 
     def _started(self, request: TaskRequest, seed: int | None, tokens_in: int | None) -> Started:
         facts = self._server.memory.value
-        takes_seed = facts is not None and dialects.takes_seed(self._server.dialect(facts), facts.inputs)
+        if facts is None or not dialects.takes_seed(facts.inputs):
+            seed = None  # the model cannot be given one
         return Started(
             engine_version=None if facts is None else facts.version,
             model_digest=self._settings.model_digest,
             sampler_profile_version=request.sampler_profile_version,
-            seed=seed if takes_seed else None,
+            seed=seed,
             tokens_in=tokens_in,
         )

@@ -115,15 +115,15 @@ def tells_finish_reason(dialect: Dialect, inputs: Collection[str]) -> bool:
     return dialect.tells_finish_reason and _FINISH_REASON in inputs
 
 
-def takes_seed(dialect: Dialect, inputs: Collection[str]) -> bool:
+def takes_seed(inputs: Collection[str]) -> bool:
     """Whether a request can say which seed to use."""
-    return dialect.json_input in inputs or any(name in inputs for name in dialect.seeds)
+    return any(name in inputs for dialect in DIALECTS.values() for name in (dialect.json_input, *dialect.seeds))
 
 
-def features(dialect: Dialect, inputs: Collection[str]) -> frozenset[str]:
+def features(inputs: Collection[str]) -> frozenset[str]:
     """Return what can be asked of the model, in the words of `Capabilities`."""
-    has_stop = dialect.json_input in inputs or dialect.sampling["stop"] in inputs
-    given = {"cancel": True, "seed": takes_seed(dialect, inputs), "stop": has_stop}
+    stops = (VLLM.json_input, TRTLLM.sampling["stop"], LLMAPI.sampling["stop"])
+    given = {"cancel": True, "seed": takes_seed(inputs), "stop": any(name in inputs for name in stops)}
     return frozenset(name for name, has in given.items() if has)
 
 

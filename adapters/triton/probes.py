@@ -18,6 +18,7 @@ from http_util.engine import ill_health
 from . import dialects, reports
 
 if TYPE_CHECKING:
+    from .reports import EngineFacts
     from .server import Server
 
 
@@ -49,7 +50,6 @@ async def capabilities(server: Server) -> Capabilities:
     """Return what the model serves; raise `WorkerError`."""
     facts = await server.memory.learn()
     settings = server.settings
-    offered = {Workload.EMBEDDING: settings.embedding, Workload.RERANK: settings.rerank}
     return Capabilities(
         engine="triton",
         engine_version=facts.version or "unknown",
@@ -58,9 +58,23 @@ async def capabilities(server: Server) -> Capabilities:
         ctx_max=settings.ctx_max,
         max_tokens_out=settings.ctx_max,
         concurrency=(await props(server)).slots_total,
-        workloads=frozenset({Workload.COMPLETION, *(work for work, model in offered.items() if model is not None)}),
-        features=dialects.features(server.dialect(facts), facts.inputs),
+        workloads=_workloads(server, facts),
+        features=dialects.features(facts.inputs),
     )
+
+
+def _workloads(server: Server, facts: EngineFacts) -> frozenset[Workload]:
+    """Return what can be asked; raise `AdapterError` if that is nothing. The model may be one for vectors alone."""
+    settings = server.settings
+    offered = {Workload.EMBEDDING: settings.embedding, Workload.RERANK: settings.rerank}
+    further = frozenset(workload for workload, model in offered.items() if model is not None)
+    try:
+        server.dialect(facts)
+    except AdapterError:
+        if not further:
+            raise
+        return further
+    return further | {Workload.COMPLETION}
 
 
 async def version(server: Server) -> str:

@@ -213,6 +213,22 @@ async def test_vectors_and_scores_through_models_of_their_own(autojump_clock: Mo
     assert capabilities.workloads == frozenset(Workload)
 
 
+@pytest.mark.req("OC-ADAPT-5060b", "ADAPT-3012")
+async def test_a_model_for_vectors_alone(autojump_clock: MockClock) -> None:
+    async with (
+        open_triton_rig(model="embedding", embedding={"model": "embedding"}) as rig,
+        open_triton_rig(model="embedding") as useless,
+    ):
+        assert (await rig.adapter.health()).ready
+        assert (await rig.adapter.capabilities()).workloads == {Workload.EMBEDDING}
+        vectors = await read(rig.adapter, request(workload=Workload.EMBEDDING, inputs=("a",)))
+        text = await read(rig.adapter, request())
+        with pytest.raises(AdapterError, match="no known dialect"):
+            await useless.adapter.capabilities()
+    assert vectors.error is None
+    assert isinstance(text.error, AdapterError)
+
+
 @pytest.mark.req("OC-ADAPT-5060a")
 @pytest.mark.parametrize(
     ("task", "settings", "words", "is_blamed"),

@@ -178,5 +178,5 @@ def test_a_stop_names_only_what_the_model_knows() -> None:
 
 
 def test_features_are_what_can_be_asked() -> None:
-    assert dialects.features(VLLM, VLLM_INPUTS) == {"cancel", "seed", "stop"}
-    assert dialects.features(TRTLLM, CLASSIC_INPUTS - {"seed", "stop_words"}) == {"cancel"}
+    assert dialects.features(VLLM_INPUTS) == {"cancel", "seed", "stop"}
+    assert dialects.features(CLASSIC_INPUTS - {"seed", "stop_words"}) == {"cancel"}
