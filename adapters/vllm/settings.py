@@ -5,6 +5,7 @@ Implements: HTU-1001, OC-ADAPT-5020.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -14,7 +15,7 @@ from http_util.settings import EngineSettings
 
 
 class VllmSettings(EngineSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings of one vLLM server; `url` is its root, without `/v1`."""
+    """The settings of one vLLM server; `url` is its root."""
 
     model: Annotated[
         Annotated[str, Meta(min_length=1)] | None,
@@ -35,3 +36,8 @@ class VllmSettings(EngineSettings, frozen=True, kw_only=True, forbid_unknown_fie
         dict[str, object],
         Meta(description="Fields put into every generation request; they give way to the adapter's own."),
     ] = msgspec.field(default_factory=dict)
+
+
+def root_url(url: str) -> str:
+    """Return the server's root: the address without the `/v1` that clients of its OpenAI routes put there."""
+    return re.sub(r"/v1/?$", "", url)

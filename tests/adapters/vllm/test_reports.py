@@ -178,6 +178,12 @@ async def test_the_version_is_the_engines_own_word_or_the_settings() -> None:
         assert "/version" not in rig.paths()
 
 
+async def test_an_address_with_the_openai_path_works_too() -> None:
+    async with open_rig(url="http://engine.test:8000/v1") as rig:
+        assert (await rig.adapter.health()).ready
+        assert (await read(rig.adapter, request(max_tokens=1))).kinds[-1] == "end"
+
+
 async def started_by(rig: Rig) -> Started:
     started = (await read(rig.adapter, request(max_tokens=1))).events[0]
     assert isinstance(started, Started)

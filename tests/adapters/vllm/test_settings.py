@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from adapter_api import load_factory
-from adapters.vllm.settings import VllmSettings
+from adapters.vllm.settings import VllmSettings, root_url
 from http_util.settings import read_settings
 
 if TYPE_CHECKING:
@@ -50,3 +50,18 @@ def test_every_setting_is_described() -> None:
     properties = cast("Mapping[str, Mapping[str, JsonValue]]", SCHEMA["properties"])
     assert properties.keys() == {field.encode_name for field in msgspec.structs.fields(VllmSettings)}
     assert all(setting["description"] for setting in properties.values())
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/"),
+        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000"),
+        ("http://127.0.0.1:8000/v1/", "http://127.0.0.1:8000"),
+        ("http://gateway/models/v1x/v1", "http://gateway/models/v1x"),
+        ("http://gateway/v10", "http://gateway/v10"),
+    ],
+)
+def test_the_address_of_the_openai_routes_leads_to_the_server_too(url: str, root: str) -> None:
+    assert root_url(url) == root
