@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,13 +103,24 @@ def start_triton(folder: Path) -> Iterator[RealTriton]:
         output = held.enter_context((folder / "server.log").open("wb"))
         process = held.enter_context(
             subprocess.Popen(
-                _command(models, http, grpc, metrics), cwd=_site(), env=_environment(), stdout=output, stderr=output
+                _command(models, http, grpc, metrics),
+                cwd=_site(),
+                env=_environment(),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         )
-        held.callback(process.kill)
+        held.callback(_kill_all, process)
         url = f"http://127.0.0.1:{http}"
         _wait_ready(url, process, folder / "server.log")
         yield RealTriton(url, f"grpc://127.0.0.1:{grpc}", f"http://127.0.0.1:{metrics}", log, process)
+
+
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """End the server and the processes of its models, which outlive a server that is killed."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _add_model(
