@@ -13,17 +13,20 @@ import trio
 
 import specs
 
+from .baseline import today, with_baseline
 from .canary import Canaries
 from .catalogue import CHECKS
 from .check import MOST_SEEDS
 from .failure import failure_text
-from .outcome import Exit, Outcome
+from .loading import callable_again, own_names
+from .outcome import FAILURES, Exit
 from .runner import run_checks
 from .selection import select_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from .gate.facts import Expected
     from .outcome import CheckReport, SuiteReport
     from .subject import Subject
 
@@ -33,10 +36,18 @@ class NotConforming(AssertionError):
     """The adapter broke rules; the text has a block for each of them."""
 
 
-def run_suite(subject: Subject, *, only: Iterable[str] = (), seed: int = 0) -> SuiteReport:
-    """Run the checks with these ids, or all of them. Takes seconds, and may not be called from inside `trio.run`."""
-    chosen = [CHECKS[check_id] for check_id in only] or list(CHECKS.values())
-    return run_checks(subject, select_whole(chosen), specs.load(), every=list(CHECKS.values()), seed=seed)
+def run_suite(
+    subject: Subject, *, only: Iterable[str] = (), seed: int = 0, twice: bool = True, baseline: Sequence[Expected] = ()
+) -> SuiteReport:
+    """Run the checks with these ids, or all of them. Takes seconds, and may not be called from inside `trio.run`.
+
+    With `twice`, each case is played again and has to be the same. `baseline` are the failures that are known.
+    """
+    every = list(CHECKS.values())
+    chosen = [CHECKS[check_id] for check_id in only] or every
+    named = callable_again(subject)
+    report = run_checks(named, select_whole(chosen), specs.load(), every=every, seed=seed, twice=twice)
+    return with_baseline(report, baseline, today(), own_names(named))
 
 
 async def check_adapter(subject: Subject, *, only: Iterable[str] = (), seed: int = 0) -> None:
@@ -51,13 +62,14 @@ async def check_adapter(subject: Subject, *, only: Iterable[str] = (), seed: int
 
 def failures_text(report: SuiteReport) -> str:
     """Return the blocks of all checks that failed."""
-    return "\n\n".join(describe(check, report) for check in report.having(Outcome.FAIL, Outcome.NOT_TESTABLE))
+    return "\n\n".join(describe(check, report) for check in report.having(*FAILURES))
 
 
 def describe(check: CheckReport, report: SuiteReport) -> str:
     """Return the block of one check: its failure, or why it did not run. No canary is in it."""
-    text = failure_text(check, specs.load(), report.subject) if check.broken_by else f"{check.check.id}: {check.reason}"
-    return mask_for(report.seed)(text)
+    said = f"{check.check.id} {check.outcome}: {check.reason}" if check.reason else ""
+    told = failure_text(check, specs.load(), report.subject) if check.broken_by else ""
+    return mask_for(report.seed)("\n".join(filter(None, (said, told))))
 
 
 def mask_for(seed: int) -> Callable[[str], str]:

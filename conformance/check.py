@@ -55,11 +55,15 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One play of a scene, under `seeds` different schedules; `play` states what it finds to the lab."""
+    """One play of a scene, under `seeds` different schedules; `play` states what it finds to the lab.
+
+    What is not scripted holds for an engine that does as it likes, too.
+    """
 
     name: str
     play: Play
     seeds: int = 1
+    is_scripted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ def failure_text(report: CheckReport, spec: Specification, adapter: str) -> str:
         f"{report.outcome.upper()} {report.check.id} ({report.check.level}, {report.check.group}) {report.check.title}",
         *_requirements(report.check, spec),
         *_given(case),
-        *_findings(case.about(report.check.id)),
+        *_findings(case.told_of(report.check.id)),
         *_frames(case),
         *_field("causes", report.check.causes),
         *_others(report),

@@ -104,6 +104,11 @@ def callable_again(subject: Subject) -> Subject:
     return Called(subject, names[0]) if names else subject
 
 
+def own_names(subject: Subject) -> frozenset[str]:
+    """Return every name that a subject goes by."""
+    return frozenset({subject.name, subject.subject.name if isinstance(subject, Called) else subject.name})
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Return a message that helps: the nearest name, or all of a few."""
     names = list(known)

@@ -37,7 +37,17 @@ class Outcome(StrEnum):
     WARN = "warn"
     NOT_APPLICABLE = "n/a"
     NOT_TESTABLE = "NOT TESTABLE"
+    NONDETERMINISTIC = "NONDETERMINISTIC"
+    EXPECTED_FAILURE = "expected failure"
+    STALE_BASELINE = "STALE BASELINE"
     KIT_ERROR = "KIT ERROR"
+
+
+FAILURES = (Outcome.FAIL, Outcome.NOT_TESTABLE, Outcome.NONDETERMINISTIC, Outcome.STALE_BASELINE)
+"""The ways of coming out that speak against an adapter."""
+
+TWICE = "played-twice"
+"""In place of a check's id: the finding that a case gave something else when it was played again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +75,24 @@ class CaseReport:
         """Return the findings that belong to one check."""
         return [finding for finding in self.findings if finding.check_id == check_id]
 
+    def told_of(self, check_id: str) -> list[Finding]:
+        """Return what there is to tell about a check: its findings, or that the case was not the same again."""
+        return self.about(check_id) or self.about(TWICE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """One check: how many cases were played for it and which of all cases broke it."""
+    """One check: how many cases were played for it and which of all cases broke it.
+
+    `is_out_of_reach` says that nothing of it can be tried on an engine that does not do as it is told.
+    """
 
     check: Check
     outcome: Outcome
     executed: int
     broken_by: Sequence[CaseReport] = ()
     reason: str = ""
+    is_out_of_reach: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +114,13 @@ class SuiteReport:
         """What the run says about the adapter, or about itself."""
         if self.kit_errors:
             return Exit.KIT_ERROR
-        if self.having(Outcome.FAIL, Outcome.NOT_TESTABLE):
+        if self.having(*FAILURES):
             return Exit.NOT_CONFORMING
         return Exit.CONFORMING if self._ran_enough else Exit.TOO_LITTLE_RAN
 
     @property
     def _ran_enough(self) -> bool:
-        binding = [each for each in self.checks if each.check.level is Level.MUST] or self.checks
+        within = [each for each in self.checks if not each.is_out_of_reach]
+        binding = [each for each in within if each.check.level is Level.MUST] or within
         executed = [each for each in binding if each.executed]
         return len(executed) > 0 and len(executed) >= ENOUGH * len(binding)

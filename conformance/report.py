@@ -7,6 +7,8 @@ that the kit found is not leaked again by the kit.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
+from textwrap import fill
 from typing import TYPE_CHECKING, final
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -18,7 +20,7 @@ from .failure import failure_text, statement
 from .outcome import Exit, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -33,6 +35,9 @@ _STYLES = {
     Outcome.PASS: "green",
     Outcome.FAIL: "bold red",
     Outcome.NOT_TESTABLE: "bold red",
+    Outcome.NONDETERMINISTIC: "bold red",
+    Outcome.STALE_BASELINE: "bold red",
+    Outcome.EXPECTED_FAILURE: "yellow",
     Outcome.KIT_ERROR: "bold magenta",
     Outcome.WARN: "yellow",
     Outcome.NOT_APPLICABLE: "dim",
@@ -98,13 +103,13 @@ class Report:
         if self._console.is_terminal:
             self._progress.stop()
         self._flush()
-        for check in report.having(Outcome.FAIL, Outcome.WARN):
+        for check in _told_whole(report):
             self.say("")
             self.block(failure_text(check, spec, report.subject), _STYLES[check.outcome])
         self._tell_kit_errors(report)
         self.say("")
         self._console.print(_checks_table(report.checks, self._mask) if is_verbose else _groups_table(report.checks))
-        self._tell_excused(report.having(Outcome.NOT_APPLICABLE, Outcome.NOT_TESTABLE))
+        self._tell_excused([each for each in report.checks if each.reason])
         self.say("")
         self.say(*_verdict(report, took_s))
 
@@ -127,8 +132,20 @@ class Report:
             self.say(case.kit_error or "")
 
     def _tell_excused(self, reports: Sequence[CheckReport]) -> None:
+        """Print a line for each check that has a reason; those that a running engine cannot be tried with, in one."""
         for each in reports:
-            self.say(f"  {each.check.id}  {each.outcome}: {each.reason}", _STYLES[each.outcome])
+            if not each.is_out_of_reach:
+                self.say(f"  {each.check.id}  {each.outcome}: {each.reason}", _STYLES[each.outcome])
+        for reason, few in groupby((each for each in reports if each.is_out_of_reach), key=lambda each: each.reason):
+            ids = fill(", ".join(each.check.id for each in few), 108, initial_indent="    ", subsequent_indent="    ")
+            self.say(f"  {Outcome.NOT_APPLICABLE}: {reason}:\n{ids}", _STYLES[Outcome.NOT_APPLICABLE])
+
+
+def _told_whole(report: SuiteReport) -> Iterator[CheckReport]:
+    """Yield the checks to tell with all they saw; of those that were not the same twice, the first."""
+    yield from report.having(Outcome.FAIL, Outcome.WARN)
+    yield from (each for each in report.having(Outcome.STALE_BASELINE) if each.broken_by)
+    yield from report.having(Outcome.NONDETERMINISTIC)[:1]
 
 
 def listing(checks: Iterable[Check]) -> str:

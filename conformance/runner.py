@@ -1,15 +1,19 @@
 """Play scenes and tell how each check came out.
 
 Every case gets a `trio.run` of its own on a mock clock, a schedule that its seed decides, and a bound in virtual and in
-real time. Nothing is carried over from case to case. Printing is `report.py`'s.
+real time. Nothing is carried over from case to case, so a case that is played twice has to be the same twice. Printing
+is `report.py`'s.
 """
 
 from __future__ import annotations
 
 import gc
+import re
 import traceback
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import trio
@@ -20,8 +24,9 @@ from .capture import capture
 from .check import Level
 from .findings import Finding, NotApplicable, NotTestable, Stop
 from .lab import Lab
-from .outcome import CaseReport, CheckReport, Excuse, Outcome, SuiteReport
+from .outcome import TWICE, CaseReport, CheckReport, Excuse, Outcome, SuiteReport
 from .schedule import seeded
+from .subject import SCRIPTS
 from .times import CASE_BOUND_S
 from .transcript import Transcript
 from .watchdog import Blocked, run_bounded
@@ -41,8 +46,27 @@ if TYPE_CHECKING:
 CASE_WALL_S = 20.0
 """Real time after which a case counts as blocked; an ordinary one takes a few milliseconds."""
 
+REAL_CASE_WALL_S = 180.0
+"""The same for a case that is played in real time, on an engine that takes its own."""
+
 HANGS = "LIF-10"
 """The check that owns cases which do not end."""
+
+_VARYING = re.compile(r"\b0x[0-9a-fA-F]{6,}|(?<=\[redacted:)[\w-]+:[0-9a-f]+")
+"""What may differ between two plays: addresses in memory, and fingerprints of secrets, whose key is drawn anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How cases are played.
+
+    `stop_at` are the checks whose first failure ends a scene. With `is_twice` each case is played again and has to be
+    the same; with `is_real` time is real, and so is the engine.
+    """
+
+    stop_at: frozenset[str] = frozenset()
+    is_twice: bool = False
+    is_real: bool = False
 
 
 def run_checks(
@@ -53,20 +77,25 @@ def run_checks(
     every: Sequence[Check] = (),
     seed: int = 0,
     stop_early: bool = False,
+    twice: bool = False,
     heard: Heard = lambda _scene, _done, _total: None,
 ) -> SuiteReport:
     """Play the selected scenes and judge the selected checks.
 
     `every` are all checks there are: one of them may break under a scene of another. `stop_early` leaves a scene when a
-    selected check has failed; `heard` is told of progress as (scene, cases played, cases in all).
+    selected check has failed; `twice` plays each case again and compares; `heard` is told of progress as (scene, cases
+    played, cases in all). A subject whose engine plays no scripts is played in real time, once.
     """
     played: list[CaseReport] = []
+    is_real = SCRIPTS in subject.limits
     stop_at = frozenset(check.id for check in selection.checks) if stop_early else frozenset[str]()
+    manner = Manner(stop_at=stop_at, is_twice=twice and not is_real, is_real=is_real)
     with _quick_collections():
         for scene in selection.plays:
             cases = selection.cases(scene, subject, spec)
-            played.extend(_play_scene(subject, scene, cases, spec, seed, stop_at, heard))
-    reports = [_judge(check, played, is_selected=check in selection.checks) for check in every or selection.checks]
+            played.extend(_play_scene(subject, scene, cases, spec, seed, manner, heard))
+    why = subject.limits.get(SCRIPTS)
+    reports = [_judge(check, played, why, is_selected=check in selection.checks) for check in every or selection.checks]
     return SuiteReport(
         subject=subject.name,
         seed=seed,
@@ -82,26 +111,45 @@ def _play_scene(
     cases: Sequence[Case],
     spec: Specification,
     seed: int,
-    stop_at: frozenset[str],
+    manner: Manner,
     heard: Heard,
 ) -> Iterator[CaseReport]:
     turns = [(case, seed + extra) for case in cases for extra in range(case.seeds)]
     for number, (case, case_seed) in enumerate(turns):
         heard(scene, number, len(turns))
-        report = play_case(subject, scene, case, spec, case_seed)
+        report = play_case(subject, scene, case, spec, case_seed, manner)
         yield report
-        if any(finding.check_id in stop_at for finding in report.findings):
+        if any(finding.check_id in manner.stop_at for finding in report.findings):
             break
     heard(scene, len(turns), len(turns))
 
 
-def play_case(subject: Subject, scene: Scene, case: Case, spec: Specification, seed: int) -> CaseReport:
-    """Play one case once."""
+def play_case(
+    subject: Subject, scene: Scene, case: Case, spec: Specification, seed: int, manner: Manner | None = None
+) -> CaseReport:
+    """Play one case, and with `manner.is_twice` once more to compare."""
+    manner = manner or Manner()
+    if case.is_scripted and SCRIPTS in subject.limits:
+        excuse = Excuse(Outcome.NOT_APPLICABLE, subject.limits[SCRIPTS])
+        return CaseReport(
+            scene=scene.name, case=case.name, seed=seed, findings=(), given=(), transcript=Transcript(), excuse=excuse
+        )
+    report = _play_once(subject, scene, case, spec, seed, manner)
+    if manner.is_twice and report.kit_error is None:
+        report = _compared(report, _play_once(subject, scene, case, spec, seed, manner))
+    return report if report.findings else replace(report, transcript=Transcript())  # what went well need not be kept
+
+
+def _play_once(
+    subject: Subject, scene: Scene, case: Case, spec: Specification, seed: int, manner: Manner
+) -> CaseReport:
     lab = Lab(subject, spec, seed)
+    clock = None if manner.is_real else MockClock(autojump_threshold=0)
     excuse, kit_error = None, None
     with capture() as caught, seeded(seed):
         try:
-            run_bounded(partial(trio.run, _play, lab, case, clock=MockClock(autojump_threshold=0)), CASE_WALL_S)
+            limit_s = REAL_CASE_WALL_S if manner.is_real else CASE_WALL_S
+            run_bounded(partial(trio.run, _play, lab, case, clock=clock), limit_s)
         except Blocked as blocked:
             lab.find(Finding(HANGS, "the case to end", f"{blocked}, at:\n{blocked.stack}"))
         except Exception as error:  # noqa: BLE001 - sorted into what the case says and what is our own fault
@@ -114,10 +162,34 @@ def play_case(subject: Subject, scene: Scene, case: Case, spec: Specification, s
         seed=seed,
         findings=tuple(dict.fromkeys(lab.findings)),
         given=lab.given,
-        transcript=lab.transcript if lab.findings else Transcript(),  # what went well need not be kept
+        transcript=lab.transcript,
         excuse=excuse,
         kit_error=kit_error,
     )
+
+
+def _compared(first: CaseReport, second: CaseReport) -> CaseReport:
+    """Return the first play, with a finding if the second was another."""
+    if second.kit_error is not None:
+        return replace(first, kit_error=second.kit_error)
+    lines = zip_longest(_lines(first), _lines(second), fillvalue="(nothing more)")
+    number, (once, again) = next(
+        ((number, pair) for number, pair in enumerate(lines) if pair[0] != pair[1]), (0, ("", ""))
+    )
+    if once == again:
+        return first
+    if number < len(first.transcript.entries):
+        first.transcript.mark(first.transcript.entries[number])
+    actual = f"at #{number}, at first: {once}\nplayed again: {again}"
+    differs = Finding(TWICE, "the same when the case is played again with the same seed", actual)
+    return replace(first, findings=tuple(dict.fromkeys((*first.findings, *second.findings, differs))))
+
+
+def _lines(report: CaseReport) -> list[str]:
+    """Return all that happened and was found, as text without what may vary."""
+    entries = [f"t={each.at_s:.10g} {each.who}: {each.what}" for each in report.transcript.entries]
+    found = [f"{each.check_id} expected {each.expected}; {each.actual}" for each in report.findings]
+    return [_VARYING.sub("...", line) for line in (*entries, *found, str(report.excuse or ""))]
 
 
 async def _play(lab: Lab, case: Case) -> None:
@@ -189,21 +261,34 @@ def _search_text(lab: Lab, check_id: str, places: Sequence[str], sink: str, text
         lab.find(Finding(check_id, "no canary anywhere", where))
 
 
-def _judge(check: Check, played: Sequence[CaseReport], *, is_selected: bool) -> CheckReport:
+def _judge(check: Check, played: Sequence[CaseReport], why_not: str | None, *, is_selected: bool) -> CheckReport:
+    """Return how a check came out; `why_not` is the reason for which the subject can play no script, if it cannot."""
     broken_by = [each for each in played if each.about(check.id)]
     scenes = {scene.name for scene in check.scenes} if is_selected else set()
     own = [each for each in played if each.scene in scenes]
     executed = [each for each in own if each.excuse is None and each.kit_error is None]
     excuses = [each.excuse for each in own if each.excuse is not None]
+    unlike = [each for each in own if each.about(TWICE)]
     outcome, reason = Outcome.PASS, ""
     if broken_by:
         outcome = Outcome.FAIL if check.level is Level.MUST else Outcome.WARN
     elif any(each.kit_error for each in own):
         outcome = Outcome.KIT_ERROR
+    elif unlike:
+        outcome, broken_by = Outcome.NONDETERMINISTIC, unlike
+        reason = f"{unlike[0].scene}/{unlike[0].case} was not the same when it was played again"
     elif not executed:
         outcome = excuses[0].outcome if excuses else Outcome.NOT_APPLICABLE
         reason = excuses[0].reason if excuses else "no case of it fits this subject"
-    return CheckReport(check=check, outcome=outcome, executed=len(executed), broken_by=broken_by, reason=reason)
+    is_out = why_not is not None and outcome is Outcome.NOT_APPLICABLE
+    return CheckReport(
+        check=check,
+        outcome=outcome,
+        executed=len(executed),
+        broken_by=broken_by,
+        reason=reason,
+        is_out_of_reach=is_out,
+    )
 
 
 @contextmanager

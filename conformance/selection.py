@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .check import Group, Level
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -12,6 +14,17 @@ if TYPE_CHECKING:
 
     from .check import Case, Check, Scene
     from .subject import Subject
+
+PROFILES: Mapping[str, frozenset[Group]] = {
+    "core": frozenset({Group.LIFE, Group.ORDER, Group.SCHEMA, Group.ERRORS, Group.REPORTS}),
+    "stream": frozenset({Group.ORDER, Group.SCHEMA, Group.CONCURRENCY}),
+    "cancel": frozenset({Group.CANCEL, Group.LEAKS}),
+    "errors": frozenset({Group.ERRORS, Group.TIMEOUTS}),
+    "redaction": frozenset({Group.REDACTION}),
+    "determinism": frozenset({Group.DETERMINISM, Group.CONCURRENCY}),
+    "full": frozenset(Group),
+}
+"""Name of a profile -> the groups of checks that are in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +58,9 @@ def select(wanted: Iterable[tuple[Check, str | None]]) -> Selection:
 def select_whole(checks: Iterable[Check]) -> Selection:
     """Select checks as a whole."""
     return select((check, None) for check in checks)
+
+
+def in_profile(checks: Iterable[Check], profile: str, *, binding_only: bool = False) -> list[Check]:
+    """Return the checks of a profile; `binding_only` leaves out those of SHOULD rules."""
+    groups = PROFILES[profile]
+    return [each for each in checks if each.group in groups and (each.level is Level.MUST or not binding_only)]

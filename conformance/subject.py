@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .engines.script import Script
 
 
+SCRIPTS = "scripts"
+"""In `limits`: the engine plays no scripts, because it is a real one. Time is real, then."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """How the engine and the adapter are to be set up for one case.

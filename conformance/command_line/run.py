@@ -5,23 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 import specs
 from conformance.api import mask_for
+from conformance.baseline import read_baseline, today, with_baseline
 from conformance.catalogue import CHECKS
-from conformance.loading import unknown
+from conformance.loading import own_names, unknown
 from conformance.outcome import Exit
 from conformance.report import Report
 from conformance.runner import run_checks
-from conformance.selection import select, select_whole
+from conformance.selection import PROFILES, in_profile, select
 
 from .kinds import ADAPTER_HELP, choice_of_checks, seed, subject_named
 
 if TYPE_CHECKING:
     from conformance.check import Check
+    from conformance.selection import Selection
     from conformance.subject import Subject
 
 
@@ -30,7 +33,11 @@ class RunArguments(argparse.Namespace):
 
     adapter: Subject
     only: list[tuple[Check, str | None]]
+    profile: str
+    level: str
     seed: int
+    once: bool
+    baseline: Path | None
     verbose: bool
 
 
@@ -44,23 +51,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID[:SCENE/CASE],…",
         help="these checks, or single cases of them",
     )
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="full", metavar="NAME", help=f"one of: {', '.join(PROFILES)} (default)"
+    )
+    parser.add_argument(
+        "--level", choices=("must", "should"), default="should", help="must: leave out what does not bind"
+    )
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="schedules and canaries (default 0)")
+    parser.add_argument("--once", action="store_true", help="do not play each case again to see whether it is the same")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="failures that are known, with reason and date")
     parser.add_argument("--verbose", action="store_true", help="a line for each check")
 
 
 def run(given: RunArguments) -> int:
     """Run checks against an adapter."""
     subject, spec, every = given.adapter, specs.load(), list(CHECKS.values())
-    wrong = _wrong_case(given, subject, spec)
-    if wrong is not None:
+    try:
+        known = read_baseline(given.baseline) if given.baseline is not None else ()
+        selection = _selection(given, subject, spec)
+    except ValueError as wrong:
         sys.stderr.write(f"conformance run: {wrong}\n")
         return Exit.USAGE
-    selection = select(given.only) if given.only else select_whole(every)
     report = Report(_console(), mask_for(given.seed))
     began_s = time.perf_counter()
     cases = sum(case.seeds for scene in selection.plays for case in selection.cases(scene, subject, spec))
     report.begin(subject.name, selection.checks, spec, given.seed, cases)
-    result = run_checks(subject, selection, spec, every=every, seed=given.seed, heard=report.heard)
+    result = run_checks(
+        subject, selection, spec, every=every, seed=given.seed, twice=not given.once, heard=report.heard
+    )
+    result = with_baseline(result, known, today(), own_names(subject))
     report.finish(result, spec, time.perf_counter() - began_s, is_verbose=given.verbose)
     return result.exit_code
 
@@ -70,10 +89,14 @@ def _console() -> Console:
     return Console(file=sys.stdout, highlight=False)
 
 
-def _wrong_case(given: RunArguments, subject: Subject, spec: specs.Specification) -> str | None:
-    """Return what is wrong about the cases that were asked for, if anything is."""
+def _selection(given: RunArguments, subject: Subject, spec: specs.Specification) -> Selection:
+    """Return what was asked for; raise `ValueError` if there is no such case, or nothing is left."""
     for check, address in given.only:
         known = [f"{scene.name}/{each.name}" for scene in check.scenes for each in scene.cases(subject, spec)]
         if address is not None and address not in known:
-            return unknown(f"case of {check.id}", address, known)
-    return None
+            raise ValueError(unknown(f"case of {check.id}", address, known))
+    wanted = given.only or [(check, None) for check in CHECKS.values()]
+    within = in_profile((check for check, _ in wanted), given.profile, binding_only=given.level == "must")
+    if not within:
+        raise ValueError(f"nothing of --only is in the profile {given.profile} at level {given.level}")
+    return select((check, address) for check, address in wanted if check in within)
