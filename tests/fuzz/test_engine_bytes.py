@@ -60,7 +60,9 @@ def cases(target: Target) -> st.SearchStrategy[Case]:
     answers = {key: mutated(names) for key, names in recording.names.items()}
 
     def case(asked: str, called: Sequence[Key]) -> st.SearchStrategy[Case]:
-        one = st.sampled_from((*called, *called[-1:] * 2)).flatmap(lambda key: st.tuples(st.just(key), answers[key]))
+        one = st.sampled_from((*called, called[-1], called[-1])).flatmap(
+            lambda key: st.tuples(st.just(key), answers[key])
+        )
         changes = st.lists(one, min_size=1, max_size=3).map(dict)
         return st.builds(Case, asked=st.just(asked), reader=readers, changes=changes)
 
