@@ -171,9 +171,10 @@ class Runner:
 
     def _failed(self, task: Task, pool: Pool, error: WorkerError) -> None:
         envelope = envelope_of(error, pool.config.engine, pool.pool_id)
-        pool.last_error = f"{envelope.code}: {error.message}"
-        if task.lease is not None and not error.blames_request:
-            pool.replicas[task.lease.replica_id].doubt()
+        if not error.blames_request:  # a client's mistake says nothing about the pool
+            pool.last_error = f"{envelope.code}: {error.message}"
+            if task.lease is not None:
+                pool.replicas[task.lease.replica_id].doubt()
         if error.kind == "Internal":
             self._telemetry.unexpected(task.order, error)
         task.fail(envelope)
