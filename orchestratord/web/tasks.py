@@ -22,6 +22,7 @@ from .stream import SseBody
 
 if TYPE_CHECKING:
     from adapter_api import JsonValue
+    from orchestratord.core.wire import TaskBody
     from orchestratord.runtime.task import Task
 
     from .services import Services
@@ -35,22 +36,11 @@ def routes(services: Services) -> Blueprint:
     """Return the blueprint of `/v1/tasks`."""
     blueprint = Blueprint("tasks", __name__)
     dispatcher = services.dispatcher
-    stream_config = services.config.stream
 
     @blueprint.post("/v1/tasks")
     async def admit() -> Response:
         task = decode_task(cast("bytes", await request.get_data(as_text=False)))
-        order = Order(
-            request=to_request(task, g.correlation_id),
-            engine=task.engine,
-            priority=task.priority,
-            ctx=task.ctx,
-            deadline_ms=task.deadline_ms,
-            placement=to_placement(task),
-            digest=digest(task),
-            identity=g.identity,
-        )
-        return json_response(dispatcher.admit(order), 202)
+        return json_response(dispatcher.admit(_order(task)), 202)
 
     @blueprint.get("/v1/tasks/<task_id>")
     def look(task_id: str) -> Response:
@@ -62,19 +52,7 @@ def routes(services: Services) -> Blueprint:
         task = dispatcher.find(_id(task_id))
         if request.method == "HEAD":  # no body, and no reader whose leaving would cancel the task
             return Response(b"", headers=SSE_HEADERS)
-        body = SseBody(
-            dispatcher,
-            task,
-            after=_last_event_id(request.headers.get("Last-Event-ID")),
-            cut_off=request.scope["state"]["connection"].cut_off,
-            heartbeat_ms=stream_config.heartbeat_ms,
-            window_ms=stream_config.microbatch_ms,
-        )
-        response = Response(b"", headers=SSE_HEADERS)
-        response.response = body
-        response.headers.pop("Content-Length", None)
-        response.timeout = None  # a stream ends when its task does
-        return response
+        return _streamed(task, services)
 
     @blueprint.post("/v1/tasks/<task_id>/cancel")
     @blueprint.delete("/v1/tasks/<task_id>")
@@ -86,6 +64,35 @@ def routes(services: Services) -> Blueprint:
         return response
 
     return blueprint
+
+
+def _order(task: TaskBody) -> Order:
+    return Order(
+        request=to_request(task, g.correlation_id),
+        engine=task.engine,
+        priority=task.priority,
+        ctx=task.ctx,
+        deadline_ms=task.deadline_ms,
+        placement=to_placement(task),
+        digest=digest(task),
+        identity=g.identity,
+    )
+
+
+def _streamed(task: Task, services: Services) -> Response:
+    config = services.config.stream
+    response = Response(b"", headers=SSE_HEADERS)
+    response.response = SseBody(
+        services.dispatcher,
+        task,
+        after=_last_event_id(request.headers.get("Last-Event-ID")),
+        cut_off=request.scope["state"]["connection"].cut_off,
+        heartbeat_ms=config.heartbeat_ms,
+        window_ms=config.microbatch_ms,
+    )
+    response.headers.pop("Content-Length", None)
+    response.timeout = None  # a stream ends when its task does
+    return response
 
 
 def _id(given: str) -> TaskId:
