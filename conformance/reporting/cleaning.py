@@ -8,26 +8,24 @@ that are not printed become escapes. A mark has no fingerprint: that would make 
 from __future__ import annotations
 
 import re
-import sys
+from collections import Counter
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.api import mask_for
 from conformance.findings import Finding
+from conformance.portable import portable
 from conformance.transcript import Entry, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from conformance.outcome import CaseReport, CheckReport, Excuse, SuiteReport
     from specs import Specification
 
     Clean = Callable[[str], str]
 
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
-_SHORTEST_PATH = 6  # characters: what is cut away has to be a place of its own, not a slash
 _KEPT = frozenset("\n")
 TOLD_CASES = 3
 """Cases of a broken check that are told with all they saw; the others are named and counted."""
@@ -35,6 +33,8 @@ MOST_CHARS = 10_000
 """Characters of one text that are kept; a traceback with causes has some thousand."""
 MOST_KIT_ERRORS = 20
 """Faults of the kit that are told; one is enough to take the verdict away."""
+TOLD_FINDINGS = 5
+"""Findings of one check in one case that are told; the others are counted."""
 MOST_ENTRIES = 1000
 """Entries of one case's transcript that are kept, about the place where it went wrong."""
 
@@ -63,11 +63,9 @@ def cleaner(seed: int, spec: Specification) -> Clean:
     return clean
 
 
-def portable(text: str) -> str:
-    """Return a text without this machine's paths and without addresses in memory."""
-    for folder in _folders():
-        text = text.replace(folder, "")
-    return _ADDRESS.sub("0x...", text)
+def is_told(finding: Finding) -> bool:
+    """Return whether a finding of a cleaned run has words, or is only there to be counted."""
+    return bool(finding.expected or finding.actual)
 
 
 def visible(text: str) -> str:
@@ -98,12 +96,22 @@ def _clean_case(case: CaseReport, clean: Clean) -> CaseReport:
     return replace(
         case,
         case=clean(case.case),
-        findings=[Finding(each.check_id, clean(each.expected), clean(each.actual)) for each in case.findings],
+        findings=list(_clean_findings(case.findings, clean)),
         given=[clean(line) for line in case.given],
         transcript=_clean_transcript(case.transcript, clean),
         excuse=_clean_excuse(case.excuse, clean),
         kit_error=None if case.kit_error is None else clean(case.kit_error),
     )
+
+
+def _clean_findings(findings: Sequence[Finding], clean: Clean) -> Iterator[Finding]:
+    """Yield the findings; of those that are too many for a check only the id is left, so that they can be counted."""
+    seen = Counter[str]()
+    for each in findings:
+        seen[each.check_id] += 1
+        is_told = seen[each.check_id] <= TOLD_FINDINGS
+        expected, actual = (clean(each.expected), clean(each.actual)) if is_told else ("", "")
+        yield Finding(each.check_id, expected, actual)
 
 
 def _clean_excuse(excuse: Excuse | None, clean: Clean) -> Excuse | None:
@@ -131,10 +139,3 @@ def _marked(kind: str, found: re.Match[str]) -> str:
         return mark
     start, end = (at - found.start() for at in found.span(took_part[0]))
     return whole[:start] + mark + whole[end:]
-
-
-def _folders() -> list[str]:
-    """Return the folders that modules are found in, and what is above this package, the longest first."""
-    root = Path(__file__).resolve().parents[2]
-    places = {str(root), str(Path.home()), sys.prefix, sys.base_prefix, *sys.path}
-    return sorted((f"{each.rstrip('/')}/" for each in places if len(each) >= _SHORTEST_PATH), key=len, reverse=True)

@@ -16,7 +16,7 @@ def failures(record: Record) -> Iterator[str]:
     """Yield a block for each check that was broken; the first is open."""
     broken = [check for check in record.broken if check.cases]
     if broken:
-        yield '<h2 id="failures">What is wrong</h2>'
+        yield '<h2 id="failures">What was found</h2>'
     for number, check in enumerate(broken):
         yield from _block(record, check, is_open=number == 0)
 
@@ -55,6 +55,8 @@ def _case(case: BrokenCase) -> Iterator[str]:
     for finding in case.findings:
         yield _item("expected", escape(finding.expected))
         yield _item("actual", f"<strong>{_broken_lines(finding.actual)}</strong>")
+    if case.found > len(case.findings):
+        yield _item("", f"and {case.found - len(case.findings)} more of the kind in this case")
     yield "</dl>"
     if case.moments:
         yield from _moments(case.moments, case.entries)

@@ -48,13 +48,14 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class BrokenCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A case that broke a check: `moments` are those about the first that went wrong, of `entries` in all."""
+    """A case that broke a check: the first of the `found` findings, and of the `entries` those where it went wrong."""
 
     scene: str
     case: str
     seed: int
     given: tuple[str, ...]
     findings: tuple[Found, ...]
+    found: int
     moments: tuple[Moment, ...]
     entries: int
     reproduce: str

@@ -15,7 +15,7 @@ from conformance.failure import failure_text, reproduce
 from conformance.outcome import Exit, Outcome
 from specs import lock_text, locked
 
-from .cleaning import TOLD_CASES
+from .cleaning import TOLD_CASES, TOLD_FINDINGS
 from .record import FORMAT, BrokenCase, CheckResult, Found, KitError, Moment, Record, Rule, Suite
 
 if TYPE_CHECKING:
@@ -86,13 +86,14 @@ def _check(report: CheckReport, spec: Specification, adapter: str) -> CheckResul
 
 
 def _case(check: Check, case: CaseReport, adapter: str) -> BrokenCase:
-    transcript = case.transcript
+    transcript, found = case.transcript, case.told_of(check.id)
     return BrokenCase(
         scene=case.scene,
         case=case.case,
         seed=case.seed,
         given=tuple(case.given),
-        findings=tuple(Found(expected=each.expected, actual=each.actual) for each in case.about(check.id)),
+        findings=tuple(Found(expected=each.expected, actual=each.actual) for each in found[:TOLD_FINDINGS]),
+        found=len(found),
         moments=tuple(
             Moment(
                 number=each.number,

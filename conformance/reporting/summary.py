@@ -88,7 +88,7 @@ def _groups(record: Record) -> Iterator[str]:
 def _broken(record: Record) -> Iterator[str]:
     told = [check for check in record.broken if check.text]
     if told:
-        yield "## What is wrong"
+        yield "## What was found"
         yield ""
     for check in told[:_MOST_TOLD]:
         yield from _block(check)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from .cleaning import TOLD_CASES
+from .cleaning import TOLD_CASES, is_told
 from .record import FORMAT
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _case_lines(case: CaseReport) -> Iterator[dict[str, object]]:
                 "type": "entry", "number": each.number, "at_s": each.at_s, "who": each.who, "what": each.what,
                 "is_wrong": wrong,
             }  # fmt: skip
-    for finding in case.findings:
+    for finding in filter(is_told, case.findings):
         yield {
             "type": "finding", "check": finding.check_id, "expected": finding.expected, "actual": finding.actual,
         }  # fmt: skip
