@@ -48,6 +48,7 @@ def decode(*frames: bytes, name: str = "message", ends: bool = False) -> list[To
     """Return the events of these frames and, if the body `ends` after them, of its end."""
 
     async def main() -> list[TokenEvent]:
+        await trio.lowlevel.checkpoint()  # the reader's clock is Trio's
         reading, so_far, events, order = ChunkReading(begin, failure), Progress(), list[TokenEvent](), FrameOrder()
 
         def take(batch: Iterable[TokenEvent]) -> None:
