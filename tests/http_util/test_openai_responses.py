@@ -49,6 +49,7 @@ def failure(body: bytes) -> WorkerError:
 def decode(*frames: Mapping[str, object] | bytes, ends: bool = False) -> list[TokenEvent]:
     async def main() -> list[TokenEvent]:
         await trio.lowlevel.checkpoint()  # the reader's clock is Trio's
+
         def begin(told: Beginning) -> list[TokenEvent]:
             return [Started(engine_version=told.model)]
 
