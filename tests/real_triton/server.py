@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-triton"
 MODEL = Path(__file__).with_name("model.py")
 START_S = 60.0
+STOP_S = 10.0
 CLASSIC = {
     "text_input": "STRING",
     "max_tokens": "INT32",
@@ -111,6 +112,7 @@ def start_triton(folder: Path) -> Iterator[RealTriton]:
                 start_new_session=True,
             )
         )
+        held.callback(_clear_shared_memory, http)
         held.callback(_kill_all, process)
         url = f"http://127.0.0.1:{http}"
         _wait_ready(url, process, folder / "server.log")
@@ -118,9 +120,23 @@ def start_triton(folder: Path) -> Iterator[RealTriton]:
 
 
 def _kill_all(process: subprocess.Popen[bytes]) -> None:
-    """End the server and the processes of its models, which outlive a server that is killed."""
+    """End the server, and what is left of its models' processes if it was killed before."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_S)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _shared_memory(http: int) -> str:
+    """Return what the names of the shared memory of a server's models begin with."""
+    return f"orchestratord_test_{os.getpid()}_{http}_"
+
+
+def _clear_shared_memory(http: int) -> None:
+    """Free what models could not free that were killed."""
+    for region in Path("/dev/shm").glob(f"{_shared_memory(http)}*"):
+        region.unlink(missing_ok=True)
 
 
 def _add_model(
@@ -175,6 +191,7 @@ def _command(models: Path, http: int, grpc: int, metrics: int) -> list[str]:
         "metrics-address": "127.0.0.1",
         "metrics-interval-ms": 100,
         "exit-timeout-secs": 1,
+        "backend-config": f"python,shm-region-prefix-name={_shared_memory(http)}",
     }
     return [str(server / "bin" / "tritonserver"), *(f"--{name}={value}" for name, value in options.items())]
 
