@@ -33,10 +33,10 @@ test-slow: .venv/.dev  ## Run the long property and soak tests too
 	@HYPOTHESIS_PROFILE=slow .venv/bin/python -m pytest
 
 test-triton: .venv/.dev  ## Run the Triton adapter against a real tritonserver (sets up .venv-triton, once)
-	@tests/real_triton/setup.sh && .venv/bin/python -m pytest tests/real_triton/against_*.py
+	@PYTHON=$(PYTHON) tests/real_triton/setup.sh && .venv/bin/python -m pytest tests/real_triton/against_*.py
 
 test-vllm: .venv/.dev  ## Run the vLLM adapter against a real vLLM on the CPU (sets up .venv-vllm, 3.5 GB, once)
-	@tests/real_vllm/setup.sh && .venv/bin/python -m pytest tests/real_vllm/against_*.py
+	@PYTHON=$(PYTHON) tests/real_vllm/setup.sh && .venv/bin/python -m pytest tests/real_vllm/against_*.py
 
 check: .venv/.dev  ## Lint, types, import arrows
 	@echo "make: ruff" && .venv/bin/ruff check . && .venv/bin/ruff format --check --quiet .
