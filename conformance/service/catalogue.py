@@ -1,0 +1,22 @@
+"""Every check of a service, by id, in the order in which they are played: what sends many tasks comes last."""
+
+from __future__ import annotations
+
+from .check import Group, ServiceCheck
+from .checks import admission, cancel, http, queue, stream, telling
+
+_FILES = (http, admission, stream, cancel, telling, queue)
+
+
+def _in_order() -> dict[str, ServiceCheck]:
+    checks: dict[str, ServiceCheck] = {}
+    groups = tuple(Group)
+    for check in sorted((check for file in _FILES for check in file.CHECKS), key=lambda each: groups.index(each.group)):
+        if check.id in checks:
+            raise ValueError(f"two checks are called {check.id}")
+        checks[check.id] = check
+    return checks
+
+
+SERVICE_CHECKS = _in_order()
+"""Check id -> check."""

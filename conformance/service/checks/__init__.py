@@ -1,0 +1,1 @@
+"""The checks of a service, by what they are about."""

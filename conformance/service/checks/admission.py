@@ -1,0 +1,238 @@
+"""What is admitted and what is refused, and with which words. The envelopes of errors are judged along the way."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from conformance.check import Level
+from conformance.findings import NotApplicable
+from conformance.service.check import ADMITTED, ENVELOPE, STATUS, Group, ServiceCheck
+
+if TYPE_CHECKING:
+    from conformance.service.visit import Visit
+
+_MALFORMED = (b"", b"{", b"[]", b'"x"', b"null", b"{'a': 1}", b"\xff\xfe", b'{"a":1}{"b":2}', b"[" * 5000)
+_WRONG = {
+    "task_id": (17, "not-a-uuid", ""),
+    "session_id": (None, "not-a-uuid"),
+    "workload": ("poetry", 1),
+    "model_ref": ("", 3),
+    "ctx": (0, -1, "2048", 1.5),
+    "priority": ("urgent", 0),
+    "max_tokens": (0, -5, "many", True),
+    "deadline_ms": (0, -1, "soon"),
+    "seed": ("seven", 2**63, 1.5),
+    "sampling": ([], {"temperature": "hot"}),
+    "messages": ("hello", [{"role": "user"}]),
+    "placement": ({"mode": "guess"},),
+}
+_HUGE_BYTES = 2**31
+_MISSPELLED = {"max_token": "max_tokens", "promt": "prompt", "prioritty": "priority"}
+
+
+async def _admits(visit: Visit) -> None:
+    await visit.read(await visit.admit())
+    await visit.read(await visit.admit(visit.task(prompt=None)))
+    await visit.read(await visit.admit(visit.task(prompt=None, messages=[{"role": "user", "content": "Count."}])))
+
+
+async def _malformed(visit: Visit) -> None:
+    for body in _MALFORMED:
+        visit.refused(await visit.call("POST", "/v1/tasks", body=body), "INVALID_PARAMS", f"the body {body[:20]!r}")
+    visit.refused(await visit.call("POST", "/v1/tasks"), "INVALID_PARAMS", "no body")
+
+
+async def _wrong_fields(visit: Visit) -> None:
+    for name, values in _WRONG.items():
+        for value in values:
+            body = {**visit.task(), name: value}
+            if name == "messages":
+                del body["prompt"]
+            await _refused_by_name(visit, body, name, f"{name} = {value!r}")
+    for name in ("task_id", "model_ref", "engine", "ctx", "max_tokens", "deadline_ms"):
+        await _refused_by_name(visit, visit.task(**{name: None}), name, f"no {name}")
+
+
+async def _refused_by_name(visit: Visit, body: dict[str, object], name: str, about: str) -> None:
+    reply = await visit.offer(body)
+    if visit.refused(reply, "INVALID_PARAMS", about):
+        message = str(reply.fields.get("message"))
+        visit.expect(name in message, f"a message that names {name}", message)
+
+
+async def _unknown_fields(visit: Visit) -> None:
+    await _refused_by_name(visit, visit.task(colour="red"), "colour", "an unknown field")
+    await _refused_by_name(visit, visit.task(sampling={"heat": 1}), "heat", "an unknown field of sampling")
+
+
+async def _suggests(visit: Visit) -> None:
+    for wrong, meant in _MISSPELLED.items():
+        reply = await visit.offer({**visit.task(), wrong: 1})
+        told = f"{reply.fields.get('message')} {reply.fields.get('hint')}"
+        visit.expect(re.search(rf"\b{meant}\b", told) is not None, f"{meant} as what was meant by {wrong}", told)
+
+
+async def _two_prompts(visit: Visit) -> None:
+    body = visit.task(messages=[{"role": "user", "content": "Count."}])
+    visit.refused(await visit.offer(body), "INVALID_PARAMS", "prompt and messages together")
+
+
+async def _same_id(visit: Visit) -> None:
+    body = visit.task()
+    first = await visit.offer(body)
+    visit.require(first.status == 202, "202 for a task without fault", first)
+    second = await visit.offer(body)
+    visit.expect(second.status == 202 and second.data == first.data, f"the same answer as before: {first}", second)
+    other = await visit.offer({**body, "max_tokens": 3})
+    visit.refused(other, "INVALID_PARAMS", "the same task_id with another body")
+    await visit.read(str(body["task_id"]))
+    after = await visit.offer(body)
+    is_same = after.status == 202 and after.data == first.data
+    visit.expect(is_same, f"the same answer when the task is over: {first}", after)
+
+
+async def _oversized(visit: Visit) -> None:
+    reply = await visit.call("POST", "/v1/tasks", body=b'{"prompt": "' + b"x" * 2000, length=_HUGE_BYTES)
+    visit.refused(reply, "INVALID_PARAMS", f"a body of {_HUGE_BYTES} bytes of which 2 KB were sent", status=413)
+
+
+async def _too_large_for_the_pool(visit: Visit) -> None:
+    if visit.facts.ctx_max is None:
+        raise NotApplicable("the capabilities tell no ctx_max for the pool")
+    reply = await visit.offer(visit.task(ctx=visit.facts.ctx_max + 1))
+    is_refused = visit.expect(400 <= reply.status < 600, "an error for a ctx beyond the pool's", reply)
+    visit.expect(not is_refused or bool(reply.code), "an error with a code", reply)
+
+
+async def _output_mode(visit: Visit) -> None:
+    await visit.read(await visit.admit(visit.task(output_mode="interpretive-dance")))
+
+
+async def _unknown_pin(visit: Visit) -> None:
+    for _ in range(2):
+        body = visit.task(placement={"mode": "pin", "pin_pool_id": "no-such-pool"})
+        visit.refused(await visit.offer(body), "INVALID_PARAMS", "a pin of an unknown pool")
+
+
+async def _unknown_model(visit: Visit) -> None:
+    reply = await visit.offer(visit.task(model_ref="file:/no/such/model.gguf"))
+    visit.refused(reply, "POOL_UNAVAILABLE", "a model that no pool answers to")
+
+
+async def _errors(visit: Visit) -> None:
+    await visit.call("GET", "/v1/no-such-thing")
+    await visit.call("POST", "/v1/tasks", body=b"{")
+    await visit.call("POST", "/v1/tasks", body={})
+    await visit.offer(visit.task(model_ref="file:/no/such/model.gguf"))
+    await visit.call("GET", "/v1/tasks/x/stream")
+    await visit.call("PUT", "/livez")
+
+
+CHECKS = (
+    ServiceCheck(
+        id=ENVELOPE,
+        title="every error is an envelope with a code of the table",
+        group=Group.ERRORS,
+        requirements=("OC-CTRL-2030", "OC-CTRL-2030b", "OC-CTRL-2034"),
+        play=_errors,
+        causes=("the framework answers some errors itself",),
+    ),
+    ServiceCheck(
+        id=STATUS,
+        title="an error has the status that the table gives to its code",
+        group=Group.ERRORS,
+        requirements=("OC-CTRL-2030a",),
+        play=_errors,
+    ),
+    ServiceCheck(
+        id=ADMITTED,
+        title="a task is admitted with 202 and its place in the queue",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2050", "OC-CTRL-2063"),
+        play=_admits,
+    ),
+    ServiceCheck(
+        id="S-ADM-02",
+        title="a body that is no JSON object is refused",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2010a",),
+        play=_malformed,
+        causes=("a parser's exception leaves as an INTERNAL", "deep nesting exhausts the parser"),
+    ),
+    ServiceCheck(
+        id="S-ADM-03",
+        title="a field that is missing, of a wrong type or out of range is refused by name",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2010a",),
+        play=_wrong_fields,
+        causes=("the message says that something is wrong, not what", "true passes as 1, or a text as a number"),
+    ),
+    ServiceCheck(
+        id="S-ADM-04",
+        title="an unknown field is refused by name",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2010a",),
+        play=_unknown_fields,
+        causes=("the decoder ignores what it does not know", "only the outer object is strict"),
+    ),
+    ServiceCheck(
+        id="S-ADM-05",
+        title="a misspelled field is answered with the one that was meant",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2030c",),
+        play=_suggests,
+        level=Level.SHOULD,
+    ),
+    ServiceCheck(
+        id="S-ADM-06",
+        title="prompt and messages together are refused",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2010c",),
+        play=_two_prompts,
+    ),
+    ServiceCheck(
+        id="S-ADM-07",
+        title="a task_id that comes again is answered as before, and refused with another body",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2010b",),
+        play=_same_id,
+        causes=("bodies are not compared", "the answer is computed anew, with another place in the queue"),
+    ),
+    ServiceCheck(
+        id="S-ADM-08",
+        title="a body over the limit is answered with 413 at once",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2010d", "OC-CTRL-2030a"),
+        play=_oversized,
+        causes=("the body is read to its end before it is measured",),
+    ),
+    ServiceCheck(
+        id="S-ADM-09",
+        title="a task beyond the pool's context is refused at admission",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2010", "OC-CORE-1012"),
+        play=_too_large_for_the_pool,
+    ),
+    ServiceCheck(
+        id="S-ADM-10",
+        title="an unknown output_mode is ignored",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2010f",),
+        play=_output_mode,
+    ),
+    ServiceCheck(
+        id="S-ADM-11",
+        title="a pin of an unknown pool is refused, the same way every time",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2014",),
+        play=_unknown_pin,
+    ),
+    ServiceCheck(
+        id="S-ADM-12",
+        title="a model that no pool answers to is refused",
+        group=Group.ADMISSION,
+        requirements=("OC-CORE-1013", "OC-CTRL-2030"),
+        play=_unknown_model,
+    ),
+)

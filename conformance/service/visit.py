@@ -1,0 +1,239 @@
+"""What a check may do to a service: call routes, have tasks admitted, read streams; and where it says what it found.
+
+Every answer and every stream is judged by the rules that hold always. Each task that was admitted is noted, and what is
+left of them is cancelled when the check is over. A failed wait is a finding of the check that waited.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import asynccontextmanager
+from random import Random
+from typing import TYPE_CHECKING, final
+
+import msgspec
+import trio
+
+from conformance.canary import Canaries
+from conformance.findings import Finding, Stop
+
+from . import check as ids
+from .client import Connection, WireFault
+from .judges import ReplyJudge, StreamJudge, against_schema
+from .stream import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from specs import Specification
+
+    from .client import Headers, Reply
+    from .target import Facts, Target
+
+_TIDY_S = 10.0
+_ACCEPTED = 202
+CORRELATION = "X-Correlation-Id"
+PROMPT = "Count slowly from one to a thousand, one number a line."
+
+
+@final
+class Journal:
+    """What was said on the wire, a line each, for the text of a failure."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._began = trio.current_time()
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        self.lines.append(f"t={trio.current_time() - self._began:<8.4g} {text[:240]}")
+
+
+@final
+class Visit:
+    """One check's stay at a service."""
+
+    def __init__(
+        self, check_id: str, target: Target, facts: Facts, spec: Specification, nursery: trio.Nursery, seed: int = 0
+    ) -> None:
+        self.check_id = check_id
+        self.target = target
+        self.facts = facts
+        self.spec = spec
+        self.findings: list[Finding] = []
+        self.journal = Journal()
+        self.canaries = Canaries(seed)
+        self._nursery = nursery
+        self._random = Random(f"{seed} {check_id} {uuid.uuid4()}")  # ids of a shared service may not repeat
+        self._replies = ReplyJudge(spec)
+        self._admitted: dict[str, None] = {}
+
+    def expect(self, holds: bool, expected: str, actual: object, *, by: str = "") -> bool:
+        """State what is expected; return whether it holds. `by` owns the rule, else the check that is played."""
+        if not holds:
+            self.journal.note(f"! expected {expected}")
+            self.findings.append(Finding(by or self.check_id, expected, str(actual)))
+        return holds
+
+    def require(self, holds: bool, expected: str, actual: object) -> None:
+        """State what is expected and end the play if it does not hold."""
+        if not self.expect(holds, expected, actual):
+            raise Stop
+
+    def refused(self, reply: Reply, code: str, about: str, *, status: int | None = None) -> bool:
+        """Expect an error of that code; `about` says what it answers."""
+        wanted = status or self.spec.errors[code].http
+        is_it = reply.status == wanted and reply.code == code
+        return self.expect(is_it, f"{wanted} {code} for {about}", reply)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        headers: Headers = (),
+        correlation: str | None = "",
+        token: str | None = "",
+        length: int | None = None,
+    ) -> Reply:
+        """Make one request and judge its answer.
+
+        `correlation` is the id to send: "" for a new one, None for none. `token` is the bearer token: "" for the right
+        one, None for none. `body` is bytes or something for JSON. `length` claims a length other than the body's.
+        """
+        sent_id = f"kit-{self.new_id()}" if correlation == "" else correlation
+        reply = await self._send(method, path, body, self._headers(headers, sent_id, token), length)
+        self.journal.note(f"{method} {path} -> {reply}")
+        self.findings += self._replies.judge(reply, _echoed(sent_id), has_body=method != "HEAD")
+        self.watch(reply, f"the answer to {method} {path}")
+        return reply
+
+    def watch(self, reply: Reply, sink: str) -> None:
+        """Look for canaries in an answer."""
+        text = "\n".join(f"{name}: {value}" for name, value in reply.headers) + reply.body.decode("utf-8", "replace")
+        sighting = self.canaries.find(text, sink)
+        if sighting is not None:
+            actual = f"the {sighting.place}, {sighting.form}, in {sink}"
+            self.expect(False, "no secret and no prompt in an answer", actual, by=ids.SECRET)
+
+    def new_id(self) -> str:
+        """Return a UUID of this visit's own."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def task(self, **fields: object) -> dict[str, object]:
+        """Return the body of a short task; None takes a field away."""
+        body: dict[str, object] = {
+            "task_id": self.new_id(),
+            "session_id": self.new_id(),
+            "workload": "completion",
+            "model_ref": self.facts.model,
+            "engine": self.facts.engine,
+            "ctx": self.facts.ctx,
+            "priority": "interactive",
+            "max_tokens": min(8, self.facts.max_tokens),
+            "deadline_ms": 600_000,
+            "prompt": PROMPT,
+            **fields,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+    def long_task(self, **fields: object) -> dict[str, object]:
+        """Return the body of a task that is not over at once."""
+        return self.task(**{"max_tokens": self.facts.max_tokens, **fields})
+
+    async def offer(self, body: Mapping[str, object]) -> Reply:
+        """Ask for a task; if it is admitted, it is tidied away later."""
+        reply = await self.call("POST", "/v1/tasks", body=body)
+        if reply.status == _ACCEPTED:
+            self._admitted[str(body["task_id"])] = None
+            self._judge_admission(reply, body)
+        return reply
+
+    async def admit(self, body: Mapping[str, object] | None = None) -> str:
+        """Have a task admitted, a short one if no other is given, and return its id."""
+        body = self.task() if body is None else body
+        reply = await self.offer(body)
+        self.require(reply.status == _ACCEPTED, "202 for a task without fault", reply)
+        return str(body["task_id"])
+
+    async def cancel(self, task_id: str, *, by_delete: bool = False) -> Reply:
+        """Cancel a task."""
+        method, path = ("DELETE", "") if by_delete else ("POST", "/cancel")
+        return await self.call(method, f"/v1/tasks/{task_id}{path}")
+
+    @asynccontextmanager
+    async def stream(self, task_id: str, *, after: int | None = None) -> AsyncIterator[Reading]:
+        """Read a task's stream from another task; leaving the block goes away."""
+        headers = () if after is None else (("Last-Event-ID", str(after)),)
+        sent_id = f"kit-{self.new_id()}"
+        async with await self._connect() as connection:
+            path = f"{self.target.prefix}/v1/tasks/{task_id}/stream"
+            await connection.send("GET", path, headers=self._headers(headers, sent_id, ""))
+            head = await connection.head()
+            self.journal.note(f"GET /v1/tasks/{task_id}/stream{f' after {after}' if after else ''} -> {head.status}")
+            self.findings += self._replies.judge(head, sent_id, has_body=False)
+            self.require(head.status == 200, "200 for the stream of a task that was admitted", head)
+            judge = StreamJudge(self.spec, after or 0)
+            self.findings += judge.head(head)
+            reading = Reading(connection, judge, self)
+            self._nursery.start_soon(reading.pump)
+            yield reading
+        self.journal.note(f"the stream of {task_id} was left")
+
+    async def read(self, task_id: str, *, after: int | None = None) -> Reading:
+        """Read a task's stream to its end."""
+        async with self.stream(task_id, after=after) as reading:
+            await reading.over()
+        return reading
+
+    async def tidy(self) -> None:
+        """Cancel what was admitted. What goes wrong here is nobody's finding."""
+        with trio.move_on_after(_TIDY_S):
+            for task_id in self._admitted:
+                try:
+                    await self._send("DELETE", f"/v1/tasks/{task_id}", None, self._headers((), None, ""), None)
+                except WireFault:
+                    return
+
+    def _judge_admission(self, reply: Reply, body: Mapping[str, object]) -> None:
+        for wrong in against_schema(self.spec, "http", "AdmissionResponse", reply.data):
+            self.expect(False, "an answer as its schema has it", wrong, by=ids.ADMITTED)
+        told, predicted = reply.fields.get("task_id"), reply.fields.get("predicted_start_ms")
+        self.expect(told == body["task_id"], f"task_id {body['task_id']}", told, by=ids.ADMITTED)
+        deadline = body["deadline_ms"]
+        if isinstance(predicted, int) and isinstance(deadline, int) and predicted > deadline:
+            expected = f"DEADLINE_UNMET for a deadline of {deadline} ms"
+            self.expect(False, expected, f"admitted, to start in {predicted} ms", by=ids.FEASIBLE)
+
+    def _headers(self, headers: Headers, correlation: str | None, token: str | None) -> list[tuple[str, str]]:
+        token = self.target.token if token == "" else token
+        sent = list(headers)
+        if correlation is not None:
+            sent.append((CORRELATION, correlation))
+        if token:
+            sent.append(("Authorization", f"Bearer {token}"))
+        return sent
+
+    async def _connect(self) -> Connection:
+        try:
+            with trio.fail_after(self.target.patience_s):
+                stream = await self.target.dial()
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+            raise WireFault(f"no connection: {str(error) or type(error).__name__}") from None
+        return Connection(stream, self.target.authority, self.target.patience_s)
+
+    async def _send(self, method: str, path: str, body: object, headers: Headers, length: int | None) -> Reply:
+        encoded = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
+        async with await self._connect() as connection:
+            try:
+                await connection.send(method, self.target.prefix + path, headers=headers, body=encoded, length=length)
+                return await connection.reply()
+            except WireFault as fault:
+                self.journal.note(f"{method} {path} -> {fault}")
+                raise
+
+
+def _echoed(sent_id: str | None) -> str | None:
+    """Return the id if it is one that has to be echoed."""
+    return sent_id if sent_id and len(sent_id) <= 128 and sent_id.isprintable() else None
