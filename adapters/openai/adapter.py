@@ -122,7 +122,7 @@ class OpenAIAdapter:
                 "/embeddings", body, json_as(Embeddings), phase=phase, headers=correlation(request)
             )
         started = Started(
-            engine_version=self._server.settings.engine_version or (model and shown(model)),
+            engine_version=self._server.version_of(None) or (model and shown(model)),
             model_digest=self._server.settings.model_digest,
             sampler_profile_version=request.sampler_profile_version,
             tokens_in=answer.usage.prompt_tokens,

@@ -59,10 +59,10 @@ class Generation:
 
     def begin(self, told: Beginning) -> Sequence[TokenEvent]:
         """Return the first events: what the answer began with, and what its headers say of limits."""
-        settings, model = self._server.settings, told.model or self._model
+        model = told.model or self._model
         started = Started(
-            engine_version=settings.engine_version or told.fingerprint or (model and shown(model)),
-            model_digest=settings.model_digest,
+            engine_version=self._server.version_of(told.fingerprint or (model and shown(model))),
+            model_digest=self._server.settings.model_digest,
             sampler_profile_version=self.request.sampler_profile_version,
             seed=self.seed,
             tokens_in=told.tokens_in,

@@ -43,9 +43,18 @@ class Server:
         self.engine = engine
         self.settings = settings
         self.memory = Remembered(self._ask)
+        self._last_version: str | None = None
 
     def __repr__(self) -> str:
         return f"<Server {self.memory.value}>"
+
+    def version_of(self, told: str | None) -> str | None:
+        """Return the version of an answer that tells of itself by `told`, and remember it for the reports.
+
+        Reports and answers have to agree: another version means to the service that another engine is there.
+        """
+        self._last_version = self.settings.engine_version or told or self._last_version
+        return self._last_version
 
     async def model(self) -> str | None:
         """Return the model to ask for, None if neither the settings nor the server tell."""
@@ -60,13 +69,14 @@ class Server:
             await self._list(retry=None)
         except WorkerError as failure:
             self.memory.doubt()
+            self._last_version = None
             return ill_health(failure)
         return WorkerHealth(live=True, ready=True)
 
     async def version(self) -> str:
-        """Return what stands for a version: the settings' word, else the model's name; raise `WorkerError`."""
+        """Return the settings' word, else what the last answer told, else the model's name; raise `WorkerError`."""
         facts = await self.memory.learn()
-        version = self.settings.engine_version or (facts.model and shown(facts.model))
+        version = self.settings.engine_version or self._last_version or (facts.model and shown(facts.model))
         if not version:
             raise AdapterError("models: the server lists no model")
         return version

@@ -125,7 +125,7 @@ async def test_a_server_without_embeddings_is_found_out() -> None:
         assert (await rig.adapter.capabilities()).workloads == {Workload.COMPLETION}
 
 
-@pytest.mark.req("OC-ADAPT-OAI-6010")
+@pytest.mark.req("OC-ADAPT-OAI-6010", "OC-ADAPT-OAI-6010a")
 async def test_the_version_is_the_settings_word_the_fingerprint_or_the_model() -> None:
     for engine, settings, reported, started in (
         (OpenAiSettings(), {"engine_version": "v9"}, "v9", "v9"),
@@ -137,6 +137,18 @@ async def test_the_version_is_the_settings_word_the_fingerprint_or_the_model() -
             assert await rig.adapter.engine_version() == reported
             assert (await rig.adapter.capabilities()).engine_version == reported
             assert (await read(rig.adapter, request())).events[0].data["engine_version"] == started
+            assert (await rig.adapter.capabilities()).engine_version == started
+
+
+@pytest.mark.req("OC-ADAPT-OAI-6010a")
+async def test_what_an_answer_told_of_a_server_dies_with_it() -> None:
+    async with open_rig(Script.of(Text("a")), engine=OpenAiSettings()) as rig:
+        await read(rig.adapter, request())
+        assert await rig.adapter.engine_version() == "fp_0123456789"
+        rig.double.stop()
+        assert not (await rig.adapter.health()).live
+        rig.double.start()
+        assert await rig.adapter.engine_version() == "tiny"
 
 
 async def test_a_server_that_lists_no_model_has_no_version() -> None:
