@@ -25,6 +25,7 @@ from .check import Level
 from .findings import Finding, NotApplicable, NotTestable, Stop
 from .lab import Lab
 from .outcome import TWICE, CaseReport, CheckReport, Excuse, Outcome, SuiteReport
+from .portable import portable
 from .schedule import seeded
 from .subject import SCRIPTS
 from .times import CASE_BOUND_S
@@ -255,7 +256,7 @@ def _search(lab: Lab, caught: Captured) -> None:
 def _search_text(lab: Lab, check_id: str, places: Sequence[str], sink: str, text: str) -> None:
     sighting = lab.canaries.find(text, sink, places)
     if sighting is not None:
-        shown = lab.canaries.mask(text)
+        shown = portable(lab.canaries.mask(text))  # before it is cut: the length of a path is this machine's
         at = max(0, shown.find("[canary:") - 150)
         where = f"the {sighting.place} canary, {sighting.form}, in a {sink}: {shown[at : at + 300]}"
         lab.find(Finding(check_id, "no canary anywhere", where))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Clean = Callable[[str], str]
 
 _KEPT = frozenset("\n")
+_MARK = re.compile(r"\[canary:\w+\]?")
 TOLD_CASES = 3
 """Cases of a broken check that are told with all they saw; the others are named and counted."""
 MOST_CHARS = 10_000
@@ -132,10 +133,9 @@ def _rules(spec: Specification) -> Sequence[tuple[str, re.Pattern[str]]]:
 
 
 def _marked(kind: str, found: re.Match[str]) -> str:
-    """Return the match with its secret replaced: the group that took part, or all of it."""
-    mark, whole = f"[redacted:{kind}]", found.group()
-    took_part = [number for number in range(1, found.re.groups + 1) if found.group(number)]
-    if not took_part:
-        return mark
-    start, end = (at - found.start() for at in found.span(took_part[0]))
-    return whole[:start] + mark + whole[end:]
+    """Return the match with its secret marked: the group that took part, or all of it. A marked canary stays as it is."""
+    took_part = next((number for number in range(1, found.re.groups + 1) if found[number]), 0)
+    if _MARK.fullmatch(found[took_part]):
+        return found[0]
+    start, end = (at - found.start() for at in found.span(took_part))
+    return f"{found[0][:start]}[redacted:{kind}]{found[0][end:]}"
