@@ -1,6 +1,6 @@
-"""The command line: `conformance run`, `list`, `explain`, `mutants`, `gate`, `engine`.
+"""The command line: `conformance run`, `init`, `list`, `explain`, `mutants`, `gate`, `engine`.
 
-It reads arguments and chooses; `run` is in `command_line/`, the others are in `mutants.py`, `gate/` and `hand/`.
+It reads arguments and chooses; `run` and `init` are in `command_line/`, the others in `mutants.py`, `gate/`, `hand/`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import specs
 
 from .api import mask_for
 from .catalogue import CHECKS
+from .command_line import init as starting
 from .command_line import run as running
 from .command_line.kinds import ADAPTER_HELP, check_named, subject_named
 from .gate.command import GateArguments, add_arguments, gate
@@ -40,6 +41,8 @@ Prove an engine adapter: play scripted engines to it in virtual time and hold it
 
   conformance run --adapter llamacpp            every check
   conformance run --adapter mock --only CAN-01  one check
+  conformance run --adapter my_pkg.my_mod:name  your own adapter
+  conformance init --engine NAME                a start for one
   conformance list                              the checks
   conformance explain CAN-01                    what a check asks for, and why
   conformance mutants                           prove the kit: broken adapters, each caught
@@ -83,6 +86,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Arguments) -> int:
     """Run checks against an adapter."""
     return running.run(cast("running.RunArguments", arguments))
+
+
+def init(arguments: Arguments) -> int:
+    """Write a start for a new adapter."""
+    return starting.init(cast("starting.InitArguments", arguments))
 
 
 def _console() -> Console:
@@ -135,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     running.add_arguments(_command(commands, "run", run, "run checks against an adapter", epilog=_EXITS))
+    starting.add_arguments(_command(commands, "init", init, "write a start for a new adapter"))
     _command(commands, "list", list_checks, "list the checks")
     explains = _command(commands, "explain", explain, "explain a check")
     explains.add_argument("check", type=check_named, metavar="ID")

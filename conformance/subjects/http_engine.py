@@ -31,7 +31,7 @@ _HEALTH_S = 2.0
 @final
 @dataclass(kw_only=True)
 class HttpSubject:
-    """The adapter that `adapter_api.load_factory(engine)` finds, in front of the double that `build` makes.
+    """The adapter that `factory` opens, or `adapter_api.load_factory(engine)`, in front of the double of `build`.
 
     `build` gives the double its nursery (`situation.engine_tasks`), slots and API key (`situation.canaries["api_key"]`)
     and plays no script yet. `settings` are told to the adapter beyond url, api_key and timeouts. `engine_version` is
@@ -44,13 +44,14 @@ class HttpSubject:
     settings: Mapping[str, object] = field(default_factory=dict)
     limits: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    factory: AdapterFactory | None = None
 
     def __post_init__(self) -> None:
         self.name = self.name or self.engine
 
     @cached_property
     def _factory(self) -> AdapterFactory:
-        return load_factory(self.engine)
+        return self.factory or load_factory(self.engine)
 
     def faults(self, spec: Specification) -> Sequence[Fault]:
         """Return every row of the engine's table and of the one that all engines share."""
