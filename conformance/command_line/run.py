@@ -17,6 +17,7 @@ from conformance.catalogue import CHECKS
 from conformance.loading import own_names, unknown
 from conformance.outcome import Exit
 from conformance.report import Report
+from conformance.reporting.command import add_report, deliver
 from conformance.runner import run_checks
 from conformance.selection import PROFILES, in_profile, select
 
@@ -38,6 +39,7 @@ class RunArguments(argparse.Namespace):
     seed: int
     once: bool
     baseline: Path | None
+    report: Path | None
     verbose: bool
 
 
@@ -60,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="schedules and canaries (default 0)")
     parser.add_argument("--once", action="store_true", help="do not play each case again to see whether it is the same")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="failures that are known, with reason and date")
+    add_report(parser)
     parser.add_argument("--verbose", action="store_true", help="a line for each check")
 
 
@@ -81,7 +84,7 @@ def run(given: RunArguments) -> int:
     )
     result = with_baseline(result, known, today(), own_names(subject))
     report.finish(result, spec, time.perf_counter() - began_s, is_verbose=given.verbose)
-    return result.exit_code
+    return deliver(result, spec, given.report)
 
 
 def _console() -> Console:

@@ -133,7 +133,7 @@ def _rules(spec: Specification) -> Sequence[tuple[str, re.Pattern[str]]]:
 
 
 def _marked(kind: str, found: re.Match[str]) -> str:
-    """Return the match with its secret marked: the group that took part, or all of it. A marked canary stays as it is."""
+    """Return the match with its secret marked: the group that took part, or all. A marked canary stays as it is."""
     took_part = next((number for number in range(1, found.re.groups + 1) if found[number]), 0)
     if _MARK.fullmatch(found[took_part]):
         return found[0]
