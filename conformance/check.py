@@ -94,14 +94,16 @@ class Check:
     causes: tuple[str, ...] = ()
 
 
-def one(play: Play, name: str = "only") -> Cases:
+def one(play: Play, name: str = "only", *, scripted: bool = True) -> Cases:
     """Return a scene's cases: this one alone."""
-    return lambda _subject, _spec: (Case(name, play),)
+    return lambda _subject, _spec: (Case(name, play, is_scripted=scripted),)
 
 
-def each(play: Callable[[Lab, T], Awaitable[None]], variants: Mapping[str, T], seeds: int = 1) -> Cases:
+def each(
+    play: Callable[[Lab, T], Awaitable[None]], variants: Mapping[str, T], seeds: int = 1, *, scripted: bool = True
+) -> Cases:
     """Return a scene's cases: the play with each of the named variants."""
-    cases = tuple(Case(name, partial(_swapped, play, variant), seeds) for name, variant in variants.items())
+    cases = tuple(Case(name, partial(_swapped, play, variant), seeds, scripted) for name, variant in variants.items())
     return lambda _subject, _spec: cases
 
 

@@ -28,6 +28,7 @@ from .outcome import TWICE, CaseReport, CheckReport, Excuse, Outcome, SuiteRepor
 from .portable import portable
 from .schedule import seeded
 from .subject import SCRIPTS
+from .subject import SECRETS as SECRETS_LIMIT
 from .times import CASE_BOUND_S
 from .transcript import Transcript
 from .watchdog import Blocked, run_bounded
@@ -52,6 +53,9 @@ REAL_CASE_WALL_S = 180.0
 
 HANGS = "LIF-10"
 """The check that owns cases which do not end."""
+
+CREDENTIALS = frozenset({"RED-01", "RED-07"})
+"""The checks that look for the credentials which the kit has put in."""
 
 _VARYING = re.compile(r"\b0x[0-9a-fA-F]{6,}|(?<=\[redacted:)[\w-]+:[0-9a-f]+")
 """What may differ between two plays: addresses in memory, and fingerprints of secrets, whose key is drawn anew."""
@@ -96,12 +100,15 @@ def run_checks(
             cases = selection.cases(scene, subject, spec)
             played.extend(_play_scene(subject, scene, cases, spec, seed, manner, heard))
     why = subject.limits.get(SCRIPTS)
-    reports = [_judge(check, played, why, is_selected=check in selection.checks) for check in every or selection.checks]
+    known = every or selection.checks
+    reports = [_judge(check, played, why, is_selected=check in selection.checks) for check in known]
+    if SECRETS_LIMIT in subject.limits:
+        reports = [_without_canary(each, subject.limits[SECRETS_LIMIT]) for each in reports]
     return SuiteReport(
         subject=subject.name,
         seed=seed,
         checks=[each for each in reports if each.check in selection.checks or each.broken_by],
-        cases=len(played),
+        cases=sum(each.excuse is None for each in played),
         kit_errors=[each for each in played if each.kit_error is not None],
     )
 
@@ -115,7 +122,7 @@ def _play_scene(
     manner: Manner,
     heard: Heard,
 ) -> Iterator[CaseReport]:
-    turns = [(case, seed + extra) for case in cases for extra in range(case.seeds)]
+    turns = [(case, seed + extra) for case in cases for extra in range(1 if manner.is_real else case.seeds)]
     for number, (case, case_seed) in enumerate(turns):
         heard(scene, number, len(turns))
         report = play_case(subject, scene, case, spec, case_seed, manner)
@@ -280,7 +287,7 @@ def _judge(check: Check, played: Sequence[CaseReport], why_not: str | None, *, i
         reason = f"{unlike[0].scene}/{unlike[0].case} was not the same when it was played again"
     elif not executed:
         outcome = excuses[0].outcome if excuses else Outcome.NOT_APPLICABLE
-        reason = excuses[0].reason if excuses else "no case of it fits this subject"
+        reason = excuses[0].reason if excuses else (why_not or "no case of it fits this subject")
     is_out = why_not is not None and outcome is Outcome.NOT_APPLICABLE
     return CheckReport(
         check=check,
@@ -290,6 +297,13 @@ def _judge(check: Check, played: Sequence[CaseReport], why_not: str | None, *, i
         reason=reason,
         is_out_of_reach=is_out,
     )
+
+
+def _without_canary(report: CheckReport, why: str) -> CheckReport:
+    """Return a check that looks for credentials as not applicable: there was none to be found."""
+    if report.check.id not in CREDENTIALS or report.outcome is not Outcome.PASS:
+        return report
+    return replace(report, outcome=Outcome.NOT_APPLICABLE, reason=why, executed=0, is_out_of_reach=True)
 
 
 @contextmanager

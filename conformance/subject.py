@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SCRIPTS = "scripts"
 """In `limits`: the engine plays no scripts, because it is a real one. Time is real, then."""
 
+SECRETS = "secrets"
+"""In `limits`: the adapter has credentials of somebody, and none of the kit's to look for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:

@@ -240,7 +240,7 @@ _EVERY_INSTANT = Scene(
 _INSIDE = Scene(
     name="inside-receive",
     how="The consumer cancels its own stream right after it got the k-th frame.",
-    cases=each(inside_the_receive, {f"frame-{count}": count for count in range(1, len(WORDS) + 3)}),
+    cases=each(inside_the_receive, {f"frame-{count}": count for count in range(1, len(WORDS) + 3)}, scripted=False),
 )
 _NOBODY_READS = Scene(
     name="nobody-reads",
@@ -255,12 +255,12 @@ _SILENT = Scene(
 _REPEATED = Scene(
     name="repeated",
     how="Ten cancels of one request, in a row and at once, while it runs and after it has ended.",
-    cases=each(again_and_again, {"in-a-row": False, "at-once": True}, 4),
+    cases=each(again_and_again, {"in-a-row": False, "at-once": True}, 4, scripted=False),
 )
 _FINISHED = Scene(
     name="finished",
     how="Cancel a finished request and an id that never was, then submit again.",
-    cases=one(finished_and_unknown),
+    cases=one(finished_and_unknown, scripted=False),
 )
 _IN_LINE = Scene(
     name="in-line",
@@ -285,7 +285,7 @@ _SCOPE_IN_SILENCE = Scene(
 _LEAVES = Scene(
     name="consumer-leaves",
     how="The consumer leaves the block after the k-th frame, with the engine still at work.",
-    cases=each(consumer_leaves, {f"frame-{count}": count for count in range(1, len(WORDS) + 2)}),
+    cases=each(consumer_leaves, {f"frame-{count}": count for count in range(1, len(WORDS) + 2)}, scripted=False),
 )
 
 

@@ -78,6 +78,7 @@ async def _is_asked(lab: Lab) -> None:
         await bench.engine_version()
 
 
+_UNSCRIPTED = frozenset({_is_made_up, _runs_twice, _is_left, _is_cancelled, _is_asked})
 _PLAYS = (
     _completes,
     _is_made_up,
@@ -95,7 +96,7 @@ _PLAYS = (
 
 def _cases(_subject: Subject, _spec: Specification) -> Iterator[Case]:
     for play in _PLAYS:
-        yield Case(play.__name__.strip("_").replace("_", "-"), play)
+        yield Case(play.__name__.strip("_").replace("_", "-"), play, is_scripted=play not in _UNSCRIPTED)
 
 
 EVERYDAY = Scene(

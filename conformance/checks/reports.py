@@ -165,7 +165,9 @@ def _report(
 
 _HEALTH = Scene(name="health", how="Health while loading, ready, dead and back.", cases=one(health_follows_the_engine))
 _DEAD = Scene(name="dead-engine", how="Every report asked of a dead engine.", cases=one(a_dead_engine_is_no_surprise))
-_SIGNALS = Scene(name="signals", how="A seed and a profile given, and looked for.", cases=one(signals_travel))
+_SIGNALS = Scene(
+    name="signals", how="A seed and a profile given, and looked for.", cases=one(signals_travel, scripted=False)
+)
 _WORKLOADS = {workload.value: workload for workload in Workload}
 
 CHECKS = (
@@ -197,13 +199,19 @@ CHECKS = (
     _report(
         "HPC-05",
         "what is claimed is served, what is not is refused",
-        (Scene(name="claims", how="Each kind of answer, claimed or not.", cases=each(claims_are_kept, _WORKLOADS)),),
+        (
+            Scene(
+                name="claims",
+                how="Each kind of answer, claimed or not.",
+                cases=each(claims_are_kept, _WORKLOADS, scripted=False),
+            ),
+        ),
         "ADAPT-3012a",
     ),
     _report(
         "HPC-06",
         "the version is the engine's, wherever it is told",
-        (Scene(name="versions", how="The version in all places.", cases=one(versions_agree)),),
+        (Scene(name="versions", how="The version in all places.", cases=one(versions_agree, scripted=False)),),
         "ADAPT-3003",
     ),
     Check(
@@ -218,7 +226,9 @@ CHECKS = (
         "the cancel mode does not change",
         (
             Scene(
-                name="cancel-mode", how="The cancel mode before and after a request.", cases=one(cancel_mode_is_a_fact)
+                name="cancel-mode",
+                how="The cancel mode before and after a request.",
+                cases=one(cancel_mode_is_a_fact, scripted=False),
             ),
         ),
         "ADAPT-3000",

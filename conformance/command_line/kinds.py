@@ -41,6 +41,14 @@ def choice_of_checks(text: str) -> list[tuple[Check, str | None]]:
     return chosen
 
 
+def setting(text: str) -> tuple[str, str]:
+    """Read NAME=VALUE."""
+    name, is_given, value = text.partition("=")
+    if not name or not is_given:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
+
+
 def seed(text: str) -> int:
     """Read a seed."""
     if not text.isdecimal():

@@ -14,14 +14,16 @@ import specs
 from conformance.api import mask_for
 from conformance.baseline import read_baseline, today, with_baseline
 from conformance.catalogue import CHECKS
-from conformance.loading import own_names, unknown
+from conformance.loading import find_subject, own_names, unknown
 from conformance.outcome import Exit
 from conformance.report import Report
 from conformance.reporting.command import add_report, deliver
 from conformance.runner import run_checks
+from conformance.running_engine import running_engine
 from conformance.selection import PROFILES, in_profile, select
+from conformance.subject import SCRIPTS
 
-from .kinds import ADAPTER_HELP, choice_of_checks, seed, subject_named
+from .kinds import ADAPTER_HELP, choice_of_checks, seed, setting
 
 if TYPE_CHECKING:
     from conformance.check import Check
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 class RunArguments(argparse.Namespace):
     """What was given."""
 
-    adapter: Subject
+    adapter: str
+    engine_url: str | None
+    setting: list[tuple[str, str]]
     only: list[tuple[Check, str | None]]
     profile: str
     level: str
@@ -45,7 +49,19 @@ class RunArguments(argparse.Namespace):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what `run` can be told."""
-    parser.add_argument("--adapter", type=subject_named, required=True, metavar="NAME", help=ADAPTER_HELP)
+    parser.add_argument("--adapter", required=True, metavar="NAME", help=ADAPTER_HELP)
+    running = parser.add_argument_group(
+        "on a running engine", "In real time, with nothing induced: what needs that is not applicable."
+    )
+    running.add_argument("--engine-url", metavar="URL", help="its address; --adapter names an engine or MODULE:FACTORY")
+    running.add_argument(
+        "--setting",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="more that the adapter is told",
+    )
     parser.add_argument(
         "--only",
         type=choice_of_checks,
@@ -68,8 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: RunArguments) -> int:
     """Run checks against an adapter."""
-    subject, spec, every = given.adapter, specs.load(), list(CHECKS.values())
+    spec, every = specs.load(), list(CHECKS.values())
     try:
+        subject = _subject(given)
         known = read_baseline(given.baseline) if given.baseline is not None else ()
         selection = _selection(given, subject, spec)
     except ValueError as wrong:
@@ -77,7 +94,10 @@ def run(given: RunArguments) -> int:
         return Exit.USAGE
     report = Report(_console(), mask_for(given.seed))
     began_s = time.perf_counter()
-    cases = sum(case.seeds for scene in selection.plays for case in selection.cases(scene, subject, spec))
+    is_real = SCRIPTS in subject.limits
+    cases = sum(
+        1 if is_real else case.seeds for scene in selection.plays for case in selection.cases(scene, subject, spec)
+    )
     report.begin(subject.name, selection.checks, spec, given.seed, cases)
     result = run_checks(
         subject, selection, spec, every=every, seed=given.seed, twice=not given.once, heard=report.heard
@@ -90,6 +110,17 @@ def run(given: RunArguments) -> int:
 def _console() -> Console:
     """Return a console on the true standard output: while a case plays, `sys.stdout` is the case's."""
     return Console(file=sys.stdout, highlight=False)
+
+
+def _subject(given: RunArguments) -> Subject:
+    """Return what is put to the test; raise `ValueError` if it cannot be."""
+    if given.engine_url is None:
+        if given.setting:
+            raise ValueError("--setting goes with --engine-url: a subject says itself what its adapter is told")
+        return find_subject(given.adapter)
+    subject = running_engine(given.adapter, {"url": given.engine_url, **dict(given.setting)})
+    subject.expect_ready()
+    return subject
 
 
 def _selection(given: RunArguments, subject: Subject, spec: specs.Specification) -> Selection:
