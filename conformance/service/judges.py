@@ -15,6 +15,8 @@ from . import check
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jsonschema import ValidationError
+
     from specs import Specification
 
     from .client import Reply
@@ -34,9 +36,14 @@ _STRICT = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
 _Validator: type[Draft202012Validator] = extend(Draft202012Validator, type_checker=_STRICT)  # type: ignore[no-untyped-call]
 
 
+def faults_of(spec: Specification, boundary: str, event: str, data: object) -> list[ValidationError]:
+    """Return what is wrong with a payload, as the validator says it."""
+    return sorted(_Validator(spec.schema(boundary, event)).iter_errors(data), key=str)
+
+
 def against_schema(spec: Specification, boundary: str, event: str, data: object) -> Iterator[str]:
     """Yield what is wrong with a payload."""
-    for wrong in sorted(_Validator(spec.schema(boundary, event)).iter_errors(data), key=str):
+    for wrong in faults_of(spec, boundary, event, data):
         where = "".join(f"[{part!r}]" for part in wrong.absolute_path)
         yield f"{event}{where}: {wrong.message[:300]}"
 
