@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
-_SIGNS = {"pass": "✓", "fail": "✗", "warn": "!", "not-applicable": "–", "not-testable": "?", "kit-error": "⚠"}
+_SIGNS = {
+    "pass": "✓",
+    "fail": "✗",
+    "warn": "!",
+    "expected-failure": "!",
+    "not-applicable": "–",
+    "not-testable": "?",
+    "nondeterministic": "≠",
+    "stale-baseline": "✗",
+    "kit-error": "⚠",
+}
 _VERDICT_MARKS = {"conforming": "pass", "not-conforming": "fail", "kit-error": "kit-error", "too-little-ran": "warn"}
 
 
@@ -91,7 +101,7 @@ def _matrix(record: Record) -> Iterator[str]:
 def _cell(check: CheckResult) -> str:
     about = escape(f"{check.title}: {WORDS[check.outcome]}")
     place = f"failure-{check.id}" if check.cases else check.id
-    sign = _SIGNS.get(check.outcome, "✗")
+    sign = _SIGNS[check.outcome]
     return f'<a class="mark {check.outcome}" href="#{place}" title="{about}">{check.id} {sign}</a>'
 
 

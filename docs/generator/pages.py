@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import codes, commands, configuration, observability, wire
+from . import codes, commands, configuration, observability, reports, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ BLOCKS: dict[str, Callable[[list[str]], str]] = {
     "budgets": lambda words: observability.budgets(*words),
     "log-fields": lambda words: observability.log_fields(*words),
     "help": lambda words: commands.help_of(*words),
+    "reports": lambda words: reports.part(*words),
 }
 """The first word of a marker -> what makes the block of its other words."""
 

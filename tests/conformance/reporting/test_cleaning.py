@@ -9,9 +9,10 @@ from hypothesis import given
 
 from conformance.canary import Canaries
 from conformance.findings import Finding
-from conformance.outcome import CaseReport, CheckReport, Outcome
+from conformance.outcome import CaseReport, CheckReport, Outcome, SuiteReport
 from conformance.portable import portable
 from conformance.reporting.cleaning import MOST_CHARS, MOST_ENTRIES, cleaned, cleaner, is_told, visible
+from conformance.reporting.transcript import ndjson
 from conformance.transcript import Entry, Transcript
 
 from .runs import BROKEN, HOSTILE, SPEC, case, run, texts
@@ -76,19 +77,21 @@ def test_a_long_transcript_keeps_its_numbers_and_loses_what_is_far_from_the_faul
     transcript.entries += [Entry(number, 0.0, "task-1", "word") for number in range(3 * MOST_ENTRIES)]
     transcript.marked.add(2 * MOST_ENTRIES)
     broken = replace(case(), transcript=transcript)
-    kept = _cleaned(broken).transcript
+    report = _cleaned(broken)
+    kept = report.checks[0].broken_by[0].transcript
     assert [entry.number for entry in kept.entries] == list(range(3 * MOST_ENTRIES))
     assert sum(bool(entry.who) for entry in kept.entries) == MOST_ENTRIES + 1
     assert kept.entries[2 * MOST_ENTRIES].what == "word"
+    assert sum('"entry"' in line for line in ndjson(report).splitlines()) == MOST_ENTRIES + 1
 
 
 def test_many_findings_are_counted_and_the_first_are_told() -> None:
     broken = replace(case(), findings=[Finding(BROKEN, "good", f"bad {number}") for number in range(20)])
-    findings = _cleaned(broken).findings
+    findings = _cleaned(broken).checks[0].broken_by[0].findings
     assert len(findings) == 20
     assert sum(map(is_told, findings)) == 5
 
 
-def _cleaned(broken: CaseReport) -> CaseReport:
+def _cleaned(broken: CaseReport) -> SuiteReport:
     check = CheckReport(check=run().checks[0].check, outcome=Outcome.FAIL, executed=1, broken_by=[broken])
-    return cleaned(replace(run(), checks=[check]), SPEC).checks[0].broken_by[0]
+    return cleaned(replace(run(), checks=[check]), SPEC)
