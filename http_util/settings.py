@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 Milliseconds = Annotated[int, Meta(ge=1)]
 Tokens = Annotated[int, Meta(ge=1)]
 Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
-_ADDRESS = r"^https?://([^/?#@\s]*@)?(\[[0-9A-Fa-f:.]+\]|[^/?#@:\s\[\]]+)(:[0-9]{1,5})?(/[^?#\s]*)?$"
+_PORT = "([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+HOST_AND_PORT = rf"(\[[0-9A-Fa-f:.]+\]|[^/?#@:\s\[\]]+)(:{_PORT})?"
+"""Pattern of `HOST[:PORT]` with a port that there can be, for an address of another scheme."""
+Address = Annotated[
+    str,
+    Meta(
+        pattern=rf"^https?://([^/?#@\s]*@)?{HOST_AND_PORT}(/[^?#\s]*)?$",
+        extra_json_schema={"$comment": "expected http://HOST[:PORT][/PATH] or https://..., without a query"},
+    ),
+]
 CREDENTIAL: dict[str, object] = {"writeOnly": True}
 """`extra_json_schema` of a setting that holds a secret."""
 
@@ -52,14 +61,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of one engine's server."""
 
-    url: Annotated[
-        str,
-        Meta(
-            pattern=_ADDRESS,
-            description="Address of the server, with its path prefix if it has one.",
-            extra_json_schema={"$comment": "expected http://HOST[:PORT][/PATH] or https://..., without a query"},
-        ),
-    ]
+    url: Annotated[Address, Meta(description="Address of the server, with its path prefix if it has one.")]
     api_key: Annotated[
         Secret | None, Meta(description="Key that the server asks for.", extra_json_schema=CREDENTIAL)
     ] = None

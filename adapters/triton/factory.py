@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, final
 import msgspec
 
 from http_util.engine import open_engine
-from http_util.settings import settings_schema
 
 from .adapter import TritonAdapter
 from .errors import RULES
 from .grpc_transport import GrpcTransport
 from .server import Server
-from .settings import Transport, TritonSettings, parse
+from .settings import Transport, parse, schema
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from adapter_api import AdapterContext, JsonValue
     from http_util.engine import Engine
+
+    from .settings import TritonSettings
 
 
 @final
@@ -35,7 +36,7 @@ class TritonFactory:
     @property
     def settings_schema(self) -> Mapping[str, JsonValue]:
         """The schema of `TritonSettings`."""
-        return settings_schema(TritonSettings)
+        return schema()
 
     @asynccontextmanager
     async def open(self, settings: Mapping[str, object], context: AdapterContext) -> AsyncIterator[TritonAdapter]:

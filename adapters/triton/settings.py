@@ -15,11 +15,14 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from http_util.settings import EngineSettings, read_settings
+from http_util.settings import HOST_AND_PORT, Address, EngineSettings, read_settings, settings_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from adapter_api import JsonValue
+
+GRPC_PORT = 8001
 Name = Annotated[str, Meta(min_length=1)]
 
 
@@ -78,11 +81,18 @@ class TritonSettings(EngineSettings, frozen=True, kw_only=True, forbid_unknown_f
         Meta(description="How completions travel: `generate` (HTTP stream), `infer` (HTTP, one piece) or `grpc`."),
     ] = Transport.GENERATE
     grpc_url: Annotated[
-        Annotated[str, Meta(pattern="^grpcs?://")] | None,
-        Meta(description="Address for gRPC, `grpc://` or `grpcs://`; absent means the port after that of `url`."),
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^grpcs?://" + HOST_AND_PORT + "/?$",
+                extra_json_schema={"$comment": "expected grpc://HOST[:PORT] or grpcs://..."},
+            ),
+        ]
+        | None,
+        Meta(description="Address for gRPC, with port 8001 unless it names one; transport `grpc` needs it."),
     ] = None
     metrics_url: Annotated[
-        Annotated[str, Meta(pattern="^https?://")] | None,
+        Address | None,
         Meta(description="Address of the server's `/metrics` without the path; absent means no metrics are read."),
     ] = None
     dialect: Annotated[
@@ -131,13 +141,23 @@ class TritonSettings(EngineSettings, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def grpc_address(self) -> tuple[str, int, bool]:
-        """Host, port and whether to use TLS; `ValueError` for an address that is none."""
-        if self.grpc_url is not None:
-            given = urlsplit(self.grpc_url)
-            return _host(given.hostname), given.port or 8001, given.scheme == "grpcs"
-        given = urlsplit(self.url)
-        is_tls = given.scheme == "https"
-        return _host(given.hostname), (given.port or (443 if is_tls else 80)) + 1, is_tls
+        """Host, port and whether to use TLS; `ValueError` without an address.
+
+        None is guessed from `url`: what is reached is what the settings name, so that an egress policy can go by them.
+        """
+        if self.grpc_url is None:
+            raise ValueError("transport `grpc` needs `grpc_url`")
+        given = urlsplit(self.grpc_url)
+        return given.hostname or "", given.port or GRPC_PORT, given.scheme == "grpcs"
+
+
+def schema() -> Mapping[str, JsonValue]:
+    """Return the JSON Schema of the settings, with what `parse` holds them to beyond each key."""
+    rule: Mapping[str, JsonValue] = {
+        "if": {"properties": {"transport": {"const": Transport.GRPC.value}}, "required": ["transport"]},
+        "then": {"required": ["grpc_url"]},
+    }
+    return {**settings_schema(TritonSettings), **rule}
 
 
 def parse(settings: Mapping[str, object]) -> TritonSettings:
@@ -148,9 +168,3 @@ def parse(settings: Mapping[str, object]) -> TritonSettings:
         if given.proxy is not None:
             raise ValueError("transport `grpc` does not go through `proxy`")
     return given
-
-
-def _host(name: str | None) -> str:
-    if not name:
-        raise ValueError("a gRPC address is grpc(s)://host[:port]")
-    return name

@@ -143,7 +143,7 @@ TRITON_GRPC = TritonSubject(
     name="triton-grpc",
     dialect="vllm",
     model="vllm_model",
-    settings={"transport": "grpc"},
+    settings={"transport": "grpc", "grpc_url": "grpc://engine.test:8081"},
     rows=("triton", "triton-grpc"),
 )
 TRITON_LLM_API = TritonSubject(

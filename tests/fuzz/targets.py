@@ -154,7 +154,7 @@ _ALL = (
         engine="triton",
         settings_class="TritonSettings",
         double_settings={"dialect": "vllm", "model": "vllm_model"},
-        adapter_settings={"model": "vllm_model", "transport": "grpc"},
+        adapter_settings={"model": "vllm_model", "transport": "grpc", "grpc_url": "grpc://engine.test:8081"},
         kinds=("completion",),
     ),
     Target(

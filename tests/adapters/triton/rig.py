@@ -57,6 +57,10 @@ def context_of(double: TritonDouble) -> AdapterContext:
     )
 
 
+def grpc_url(double: TritonDouble) -> str:
+    return double.grpc_url.replace("http", "grpc", 1)
+
+
 @asynccontextmanager
 async def open_triton_rig(
     *scripts: Script,
@@ -74,6 +78,12 @@ async def open_triton_rig(
             return await double.dial(host, port)
 
         context = replace(context_of(double), dial=dial, permits=permits)
-        given = {"url": double.url, "model": engine.model or MODELS[engine.dialect], **settings, **more}
+        given = {
+            "url": double.url,
+            "grpc_url": grpc_url(double),
+            "model": engine.model or MODELS[engine.dialect],
+            **settings,
+            **more,
+        }
         async with load_factory("triton").open(given, context) as adapter:
             yield TritonRig(adapter, double, dialled)

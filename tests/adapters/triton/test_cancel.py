@@ -12,7 +12,7 @@ from adapter_api import CancelMode, End, PoolUnavailable, TaskId, WorkerReset, l
 from conformance.engines.script import Pause, Script, Stall, Text
 from conformance.engines.triton import TritonSettings, open_triton
 from tests.adapters.rig import Outcome, read, request
-from tests.adapters.triton.rig import TritonRig, context_of, open_triton_rig
+from tests.adapters.triton.rig import TritonRig, context_of, grpc_url, open_triton_rig
 from tests.support.cancel_sweep import sweep
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ async def test_closing_the_adapter_ends_what_is_open(autojump_clock: MockClock, 
 async def test_no_call_outlives_its_adapter(autojump_clock: MockClock, script: Script) -> None:
     async with open_triton(TritonSettings(), script) as double, trio.open_nursery() as nursery:
         outcome, context = Outcome(), context_of(double)
-        settings = {"url": double.url, "model": "ensemble", "transport": "grpc"}
+        settings = {"url": double.url, "model": "ensemble", "transport": "grpc", "grpc_url": grpc_url(double)}
         async with load_factory("triton").open(settings, context) as adapter:
             nursery.start_soon(read, adapter, request(), outcome)  # noqa: ASYNC111 - closed under its reader
             await trio.sleep(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 
 from adapter_api import Secret
 from adapters.triton import factory
@@ -18,8 +19,6 @@ MINIMAL = {"url": "http://engine:8000", "model": "ensemble"}
 @pytest.mark.parametrize(
     ("settings", "address"),
     [
-        ({}, ("engine", 8001, False)),
-        ({"url": "https://engine"}, ("engine", 444, True)),
         ({"grpc_url": "grpc://other:9001"}, ("other", 9001, False)),
         ({"grpc_url": "grpcs://other"}, ("other", 8001, True)),
         ({"grpc_url": "grpc://[::1]:9"}, ("::1", 9, False)),
@@ -32,8 +31,15 @@ def test_where_grpc_calls_go(settings: dict[str, object], address: tuple[str, in
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"transport": "grpc", "proxy": "http://proxy:3128"}, "does not go through `proxy`"),
-        ({"transport": "grpc", "grpc_url": "grpc://"}, "a gRPC address is"),
+        (
+            {"transport": "grpc", "grpc_url": "grpc://engine", "proxy": "http://proxy:3128"},
+            "does not go through `proxy`",
+        ),
+        ({"transport": "grpc"}, "needs `grpc_url`"),
+        ({"grpc_url": "grpc://"}, "grpc_url"),
+        ({"grpc_url": "grpc://engine:65536"}, "grpc_url"),
+        ({"grpc_url": "grpc://engine/path"}, "grpc_url"),
+        ({"metrics_url": "http://engine:65536"}, "metrics_url"),
         ({"transport": "carrier pigeon"}, "transport"),
         ({"grpc_url": "http://other:8001"}, "grpc_url"),
         ({"model": ""}, "model"),
@@ -59,6 +65,16 @@ def test_settings_do_not_print_themselves() -> None:
     given = parse({**MINIMAL, "url": f"http://user:{SECRET}@engine:8000", "api_key": SECRET})
     assert repr(given) == "<TritonSettings>"
     assert {secret.reveal() for secret in given.secrets} == {SECRET}
+
+
+def test_the_schema_knows_that_grpc_needs_an_address() -> None:
+    """Else a configuration is found good, and the egress policy denies a port that no setting names."""
+    check = Draft202012Validator(factory.settings_schema)
+    assert [error.message for error in check.iter_errors({**MINIMAL, "transport": "grpc"})] == [
+        "'grpc_url' is a required property"
+    ]
+    assert check.is_valid({**MINIMAL, "transport": "grpc", "grpc_url": "grpc://engine"})
+    assert check.is_valid(MINIMAL)
 
 
 def test_every_setting_is_described() -> None:
