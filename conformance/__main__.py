@@ -1,6 +1,7 @@
-"""The command line: `conformance run`, `init`, `list`, `explain`, `mutants`, `gate`, `engine`.
+"""The command line: `conformance run`, `init`, `list`, `explain`, `mutants`, `gate`, `service`, `engine`.
 
-It reads arguments and chooses; `run` and `init` are in `command_line/`, the others in `mutants.py`, `gate/`, `hand/`.
+It reads arguments and chooses; `run` and `init` are in `command_line/`, the others in `mutants.py`, `gate/`, `hand/`
+and `service/`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from .loading import unknown
 from .mutants import MUTANTS, REFERENCES, blamed, hunt
 from .outcome import Exit
 from .report import explanation, listing
+from .service import command as serving
 from .subjects import SUBJECTS
 from .zoo_report import ZooReport
 
@@ -47,6 +49,7 @@ Prove an engine adapter: play scripted engines to it in virtual time and hold it
   conformance explain CAN-01                    what a check asks for, and why
   conformance mutants                           prove the kit: broken adapters, each caught
   conformance gate                              prove the specification: everything agrees
+  conformance service --url http://host:8080    prove a running service over HTTP
   conformance engine vllm                       run an engine without a model, for hand use"""
 
 _EXITS = """\
@@ -132,6 +135,11 @@ def judge(arguments: Arguments) -> int:
     return gate(cast("GateArguments", arguments))
 
 
+def service(arguments: Arguments) -> int:
+    """Check a running service."""
+    return serving.run(cast("serving.ServiceArguments", arguments))
+
+
 def engine(arguments: Arguments) -> int:
     """Run an engine's double for hand use."""
     return run_engine(cast("EngineArguments", arguments))
@@ -152,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     hunts.add_argument("names", nargs="*", type=_animal, metavar="NAME", help="these animals only")
     hunts.add_argument("--whole", action="store_true", help="every check on every animal: the whole kill matrix, slow")
     add_arguments(_command(commands, "gate", judge, "tell whether specification and code agree", epilog=_EXITS))
+    serving.add_service(_command(commands, "service", service, "check a running service over HTTP", epilog=_EXITS))
     add_engines(_command(commands, "engine", engine, "run an engine's double for hand use"))
     return parser
 
