@@ -140,6 +140,8 @@ class Bench:
                 self.lab.find(Finding(raise_id, "WorkerError, Cancelled or a result", f"{name} raised {error!r}"))
                 raise Stop from error
             self.lab.tell(name, repr(result))
+            if result is not None:
+                self.lab.transcript.note("adapter", f"{name} returned {result!r}")
             return result
         self.lab.find(Finding(bound_id, f"{name} to return within {bound_s:g} s", "it had not returned by then"))
         raise Stop

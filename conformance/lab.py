@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, final
 
@@ -84,7 +85,8 @@ class Lab:
                 credentials_in_url=credentials_in_url,
                 dial_error=dial_error,
             )
-            async with self.subject.open(situation) as rig:
+            async with self.subject.open(situation) as opened_rig:
+                rig = self._noting(opened_rig)
                 opened = census(engine_tasks, self.readers)
                 self.address = rig.address
                 self.sinks.append(("repr(adapter)", repr(rig.adapter)))
@@ -145,6 +147,19 @@ class Lab:
         self.chains.append("".join(traceback.format_exception(error)))
         for each in _with_causes(error):
             each.__traceback__ = None
+
+    def _noting(self, rig: Rig) -> Rig:
+        """Return the rig with its engine's death and return written down."""
+
+        def stop() -> None:
+            self.transcript.note("engine", "its process ends")
+            rig.stop()
+
+        def start() -> None:
+            self.transcript.note("engine", "its process is started again")
+            rig.start()
+
+        return replace(rig, stop=stop, start=start)
 
     def _check_quiet(self, rig: Rig, leaked: Census) -> None:
         """After every call has returned: nothing that a call started may be left."""

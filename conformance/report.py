@@ -110,6 +110,8 @@ class Report:
         self.say("")
         self._console.print(_checks_table(report.checks, self._mask) if is_verbose else _groups_table(report.checks))
         self._tell_excused([each for each in report.checks if each.reason])
+        for check in report.having(Outcome.FAIL):
+            self.say(f"  {check.check.id}  {check.outcome}: {check.check.title}", _STYLES[check.outcome])
         self.say("")
         self.say(*_verdict(report, took_s))
 
@@ -142,8 +144,12 @@ class Report:
 
 
 def _told_whole(report: SuiteReport) -> Iterator[CheckReport]:
-    """Yield the checks to tell with all they saw; of those that were not the same twice, the first."""
-    yield from report.having(Outcome.FAIL, Outcome.WARN)
+    """Yield the checks to tell with all they saw; of those that were not the same twice, the first.
+
+    Failures come last: they stand where a person looks first.
+    """
+    yield from report.having(Outcome.WARN)
+    yield from report.having(Outcome.FAIL)
     yield from (each for each in report.having(Outcome.STALE_BASELINE) if each.broken_by)
     yield from report.having(Outcome.NONDETERMINISTIC)[:1]
 

@@ -5,7 +5,24 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from .engines.script import Accept, Answer, Cut, Fail, Finish, Malformed, Pause, Stall, Text
+from .engines.script import (
+    Accept,
+    Answer,
+    Cut,
+    Die,
+    Fail,
+    Finish,
+    Loading,
+    Malformed,
+    Overload,
+    Pause,
+    Ping,
+    Reset,
+    SplitBytesAt,
+    Stall,
+    Text,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from .engines.script import Script, Step
@@ -27,6 +44,12 @@ def _step_text(step: Step) -> str:
     match step:
         case Accept():
             return "accepts"
+        case Ping():
+            return "gives a sign of life"
+        case Usage(tokens_in, tokens_out):
+            return f"counts {tokens_in} tokens in and {tokens_out} out"
+        case SplitBytesAt(sizes):
+            return f"sends its bytes in pieces of {', '.join(map(str, sizes))} from here on"
         case Pause(seconds):
             return f"waits {seconds:g} s"
         case Text(text):
@@ -35,6 +58,14 @@ def _step_text(step: Step) -> str:
             return f"ends ({reason})"
         case Stall():
             return "falls silent"
+        case Reset():
+            return "resets the connection"
+        case Die(down_s):
+            return f"dies and is back after {down_s:g} s"
+        case Overload():
+            return "has no room"
+        case Loading(seconds):
+            return f"loads its model again for {seconds:g} s"
         case Cut(clean):
             return "ends the body without its end marker" if clean else "closes the connection in the middle"
         case Fail(status, _, message, in_stream):

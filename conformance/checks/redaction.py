@@ -53,6 +53,7 @@ async def a_proxy_tells_the_key(lab: Lab) -> None:
 async def the_address_holds_a_password(lab: Lab) -> None:
     """Put a password into the engine's address, then use, refuse and lose the connection."""
     lab.need("connection")
+    lab.given.append("the engine's address has a password in it")
     async with lab.open(steady(), credentials_in_url=True) as bench:
         await bench.read()
         await bench.health()
@@ -65,6 +66,7 @@ async def the_address_holds_a_password(lab: Lab) -> None:
 async def the_network_tells_the_key(lab: Lab) -> None:
     """Let connecting fail with an exception that has the key in its text."""
     lab.need("connection")
+    lab.given.append("every connection fails with an exception of the network that has the key in its text")
     async with lab.open(steady(), dial_error=f"cannot reach {lab.canaries['api_key']}@engine.test") as bench:
         await bench.read()
         await bench.health()

@@ -40,10 +40,11 @@ async def health_follows_the_engine(lab: Lab) -> None:
 
 async def _expect_health(lab: Lab, bench: Bench, when: str, *, is_ready: bool, is_live: bool | None = None) -> None:
     health = await bench.health()
-    lab.expect("HPC-01", health.ready is is_ready, f"ready={is_ready} {when}", f"{health!r}")
+    told = lab.transcript.entries[-1]
+    lab.expect("HPC-01", health.ready is is_ready, f"ready={is_ready} {when}", f"{health!r}", told)
     if is_live is not None:
-        lab.expect("HPC-01", health.live is is_live, f"live={is_live} {when}", f"{health!r}")
-    lab.expect("HPC-01", health.live or not health.ready, "no ready engine that is not live", f"{health!r}")
+        lab.expect("HPC-01", health.live is is_live, f"live={is_live} {when}", f"{health!r}", told)
+    lab.expect("HPC-01", health.live or not health.ready, "no ready engine that is not live", f"{health!r}", told)
 
 
 async def a_dead_engine_is_no_surprise(lab: Lab) -> None:

@@ -13,8 +13,8 @@ from conformance.subjects import SUBJECTS
 _NEXT = """\
 {count} files for an adapter of {engine} are in {folder}
 It runs as it is, against a double of an engine that is made up. From there, with orchestratord installed:
-  conformance run --adapter {module}_proof:subject    conforms already
-  pytest                                 {pad}says what is left to make yours
+  {run}  conforms already
+  {pytest}  says what is left to make yours
 """
 
 
@@ -39,7 +39,9 @@ def init(given: InitArguments) -> int:
         sys.stderr.write(f"conformance init: {error}\n")
         return Exit.USAGE
     module, folder = given.engine.replace("-", "_"), "this folder" if given.folder == Path() else given.folder
-    told = _NEXT.format(count=len(written), engine=given.engine, folder=folder, module=module, pad=" " * len(module))
+    command = f"conformance run --adapter {module}_proof:subject"
+    tests = "pytest".ljust(len(command))
+    told = _NEXT.format(count=len(written), engine=given.engine, folder=folder, run=command, pytest=tests)
     sys.stdout.write(told)
     return Exit.CONFORMING
 
