@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
-_MARKS = re.compile(r"^[ \t]*[~^]+[ \t]*(?:\n|\Z)", re.MULTILINE)  # versions of Python draw them differently
+_MARKS = re.compile(r"^ {4,}[~^]+ *(?:\n|\Z)", re.MULTILINE)  # versions of Python draw them differently
 _CUT_PATH = re.compile(r'(File ")[^"\n]*\Z|\A[^"\n]*(", line \d+)')
 _SHORTEST = 6  # characters: what is cut away has to be a place of its own
 

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -104,7 +105,14 @@ def run(given: RunArguments) -> int:
     )
     result = with_baseline(result, known, today(), own_names(subject))
     report.finish(result, spec, time.perf_counter() - began_s, is_verbose=given.verbose)
-    return deliver(result, spec, given.report)
+    return deliver(result, spec, given.report, secrets=_secrets(given))
+
+
+def _secrets(given: RunArguments) -> list[str]:
+    """Return the credentials that a running engine is reached with: the key, and passwords in addresses."""
+    passwords = (urlsplit(text).password for text in (given.engine_url or "", *dict(given.setting).values()))
+    keys = (value for name, value in given.setting if name == "api_key")
+    return [*filter(None, passwords), *keys]
 
 
 def _console() -> Console:

@@ -33,4 +33,5 @@ def _message(record: Record) -> str:
     binding = [check for check in record.checks if check.level == "MUST" and check.outcome != "not-applicable"]
     held = sum(check.outcome == "pass" for check in binding)
     part = "" if record.is_whole else "partly run, "
+    part += "black box, " if record.is_black_box else ""
     return f"{part}{held}/{len(binding)} MUST, suite {record.suite.version}"

@@ -14,12 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.api import mask_for
+from conformance.canary import forms_of
 from conformance.findings import Finding
 from conformance.portable import portable
 from conformance.transcript import Entry, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from conformance.outcome import CaseReport, CheckReport, Excuse, SuiteReport
     from specs import Specification
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _KEPT = frozenset("\n")
 _MARK = re.compile(r"\[canary:\w+\]?")
+SHORTEST_SECRET = 8
+"""Characters: to blank shorter ones would blank ordinary words."""
 TOLD_CASES = 3
 """Cases of a broken check that are told with all they saw; the others are named and counted."""
 MOST_CHARS = 10_000
@@ -40,9 +43,12 @@ MOST_ENTRIES = 1000
 """Entries of one case's transcript that are kept, about the place where it went wrong."""
 
 
-def cleaned(report: SuiteReport, spec: Specification) -> SuiteReport:
-    """Return the run with every text in it cleaned; what the kit wrote itself stays as it is."""
-    clean = cleaner(report.seed, spec)
+def cleaned(report: SuiteReport, spec: Specification, secrets: Collection[str] = ()) -> SuiteReport:
+    """Return the run with every text in it cleaned; what the kit wrote itself stays as it is.
+
+    `secrets` are those that a real engine was opened with.
+    """
+    clean = cleaner(report.seed, spec, secrets)
     return replace(
         report,
         subject=clean(report.subject),
@@ -51,17 +57,25 @@ def cleaned(report: SuiteReport, spec: Specification) -> SuiteReport:
     )
 
 
-def cleaner(seed: int, spec: Specification) -> Clean:
+def cleaner(seed: int, spec: Specification, secrets: Collection[str] = ()) -> Clean:
     """Return a function that cleans one text of a run with this seed."""
-    mask, rules = mask_for(seed), _rules(spec)
+    mask, rules, known = mask_for(seed), _rules(spec), written(secrets)
 
     def clean(text: str) -> str:
+        for form in known:
+            text = text.replace(form, "[redacted:setting]")
         text = mask(text)
         for kind, pattern in rules:
             text = pattern.sub(partial(_marked, kind), text)
         return shortened(visible(portable(text)))
 
     return clean
+
+
+def written(secrets: Collection[str]) -> list[str]:
+    """Return every way to write the secrets, the longest first; pieces of one are not among them."""
+    forms = (form for secret in secrets for name, form in forms_of(secret) if name != "in part")
+    return sorted({form for form in forms if len(form) >= SHORTEST_SECRET}, key=len, reverse=True)
 
 
 def is_told(finding: Finding) -> bool:

@@ -16,6 +16,8 @@ from conformance.outcome import Exit
 from .writer import FILES, CanaryInReport, write_report
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from conformance.outcome import SuiteReport
     from specs import Specification
 
@@ -26,12 +28,15 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=_folder, metavar="DIR", help=f"write {files} there")
 
 
-def deliver(report: SuiteReport, spec: Specification, folder: Path | None) -> Exit:
-    """Write the report if there is a folder for it; return the exit code of the run."""
+def deliver(report: SuiteReport, spec: Specification, folder: Path | None, *, secrets: Collection[str] = ()) -> Exit:
+    """Write the report if there is a folder for it; return the exit code of the run.
+
+    `secrets` are those that a real engine was opened with.
+    """
     if folder is None:
         return report.exit_code
     try:
-        write_report(report, spec, folder)
+        write_report(report, spec, folder, secrets=secrets)
     except CanaryInReport as leak:
         sys.stderr.write(f"conformance: a fault of the kit: {leak}\n")
         return Exit.KIT_ERROR

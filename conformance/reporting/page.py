@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .page_failures import failures, kit_errors
-from .summary import VERDICTS, WORDS
+from .summary import BLACK_BOX, VERDICTS, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,10 +80,11 @@ def _head(record: Record, title: str) -> Iterator[str]:
     yield '<ul class="tally">'
     yield from (f"<li>{_mark(outcome, f'{count} {WORDS[outcome]}')}</li>" for outcome, count in record.totals.items())
     yield "</ul>"
-    part = "" if record.is_whole else " Some checks were left out."
+    part = "" if record.is_whole else "; some checks were left out"
+    part += BLACK_BOX if record.is_black_box else ""
     yield (
         f'<p class="faint">{len(record.checks)} checks for {len(record.requirements)} of {suite.requirements} '
-        f"requirements, {record.cases} cases in virtual time, seed {record.seed}.{part}<br>"
+        f"requirements, {record.cases} cases, seed {record.seed}{part}.<br>"
         f'Suite {escape(suite.version)}, specification <code title="{suite.sha256}">{suite.sha256[:12]}</code>.</p>'
     )
     yield "</header>"

@@ -67,7 +67,7 @@ def _moments(moments: Sequence[Moment], in_all: int) -> Iterator[str]:
     left = in_all - len(moments)
     more = f"; {left} more in transcript.ndjson" if left else ""
     yield '<div class="wide"><table class="moments">'
-    yield f'<caption class="faint">virtual time in seconds{more}</caption><tbody>'
+    yield f'<caption class="faint">seconds since the first entry{more}</caption><tbody>'
     for each in moments:
         wrong = ' class="wrong"' if each.is_wrong else ""
         sign = "▶" if each.is_wrong else ""

@@ -62,13 +62,17 @@ class BrokenCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one check came out: `played` cases of its own, `broken` cases in all, the first of them in `cases`."""
+    """How one check came out: `played` cases of its own, `broken` cases in all, the first of them in `cases`.
+
+    `is_out_of_reach` says that it needs an engine that does as it is told, and this one was a running one.
+    """
 
     id: str
     title: str
     group: str
     level: str
     outcome: str
+    is_out_of_reach: bool
     reason: str
     requirements: tuple[str, ...]
     scenes: tuple[str, ...]
@@ -89,13 +93,18 @@ class KitError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run. `is_whole` says that no check of the suite was left out; `totals` has a count for each outcome seen."""
+    """One run; `totals` has a count for each outcome seen.
+
+    `is_whole` says that no check of the suite was left out, `is_black_box` that there was a running engine behind the
+    adapter, in real time: nothing was induced in it, and the next run may differ.
+    """
 
     format: str
     suite: Suite
     adapter: str
     seed: int
     is_whole: bool
+    is_black_box: bool
     verdict: str
     exit_code: int
     cases: int

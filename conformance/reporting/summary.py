@@ -19,6 +19,8 @@ VERDICTS = {
     "kit-error": "no verdict, the kit itself failed",
     "too-little-ran": "no verdict, too little could be tried",
 }
+BLACK_BOX = "; a running engine in real time, so nothing was induced in it"
+"""What is said of a run against a running engine."""
 WORDS = {
     "pass": "pass",
     "fail": "fail",
@@ -74,6 +76,7 @@ def _tally(record: Record) -> str:
 def _scope(record: Record) -> str:
     total = record.suite.requirements
     part = "" if record.is_whole else "; some checks were left out"
+    part += BLACK_BOX if record.is_black_box else ""
     return f"{len(record.checks)} checks for {len(record.requirements)} of {total} requirements{part}"
 
 

@@ -12,7 +12,7 @@ from conformance.canary import Canaries
 from conformance.check import MOST_SEEDS
 
 from .badge import badge
-from .cleaning import cleaned
+from .cleaning import cleaned, written
 from .junit import junit
 from .page import page
 from .record import json_text
@@ -51,30 +51,33 @@ class CanaryInReport(Exception):
 
 
 def write_report(
-    report: SuiteReport, spec: Specification, folder: Path, *, names: Collection[str] = FILES
+    report: SuiteReport, spec: Specification, folder: Path, *, secrets: Collection[str] = ()
 ) -> list[Path]:
     """Write the files of a run into a folder, which is made if needed; return their paths.
 
-    Raises `CanaryInReport` before anything is written, `OSError` if the folder cannot be written to.
+    `secrets` are those that a real engine was opened with. Raises `CanaryInReport` before anything is written,
+    `OSError` if the folder cannot be written to.
     """
-    texts = {name: text for name, text in report_files(report, spec).items() if name in names}
+    texts = report_files(report, spec, secrets)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_bytes(text)
     return [folder / name for name in texts]
 
 
-def report_files(report: SuiteReport, spec: Specification) -> dict[str, bytes]:
-    """Return name -> bytes of every file of a run; raise `CanaryInReport` rather than return a canary."""
-    clean = cleaned(report, spec)
+def report_files(report: SuiteReport, spec: Specification, secrets: Collection[str] = ()) -> dict[str, bytes]:
+    """Return name -> bytes of every file of a run; raise `CanaryInReport` rather than return a canary or a secret."""
+    clean = cleaned(report, spec, secrets)
     record = recorded(clean, spec)
     texts = {name: make(record) for name, make in FORMS.items()} | {TRANSCRIPT: ndjson(clean)}
     for name, text in texts.items():
-        _search(name, text, report.seed)
+        _search(name, text, report.seed, written(secrets))
     return {name: text.encode() for name, text in texts.items()}
 
 
-def _search(name: str, text: str, seed: int) -> None:
+def _search(name: str, text: str, seed: int, secrets: Collection[str]) -> None:
+    if any(form in text for form in secrets):
+        raise CanaryInReport(f"a secret of the settings stands in {name}; nothing was written")
     for extra in range(MOST_SEEDS):
         sighting = Canaries(seed + extra).find(text, name)
         if sighting is not None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,8 +15,11 @@ from conformance.catalogue import CHECKS
 from conformance.outcome import Exit, Outcome, SuiteReport
 from conformance.reporting import read_record
 from conformance.reporting import record as types
+from conformance.reporting.badge import badge
+from conformance.reporting.page import page
 from conformance.reporting.record import json_text
 from conformance.reporting.recording import VERDICTS, recorded, word
+from conformance.reporting.summary import summary
 
 from .runs import BROKEN, SPEC, good, record, run, texts
 
@@ -89,6 +93,16 @@ def test_only_a_run_of_every_check_is_whole() -> None:
 def test_the_verdict_is_that_of_the_exit_code(report: SuiteReport, verdict: str) -> None:
     made = recorded(report, SPEC)
     assert (made.verdict, made.exit_code) == (verdict, int(report.exit_code))
+
+
+def test_a_run_against_a_running_engine_says_so() -> None:
+    checks = [replace(each, is_out_of_reach=each.outcome is Outcome.NOT_APPLICABLE) for each in run().checks]
+    made = recorded(replace(run(), checks=checks), SPEC)
+    assert made.is_black_box
+    assert [check.outcome for check in made.checks if check.is_out_of_reach] == ["not-applicable"]
+    assert "a running engine in real time" in summary(made)
+    assert "a running engine in real time" in page(made)
+    assert "black box" in badge(made)
 
 
 def test_no_check_is_left_out_of_the_catalogue() -> None:

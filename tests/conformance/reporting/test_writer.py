@@ -90,6 +90,16 @@ def test_a_canary_in_any_file_is_the_kit_s_own_fault_and_nothing_is_written(
     assert secret not in capsys.readouterr().err
 
 
+@pytest.mark.req("HTU-1004")
+def test_the_secrets_of_a_running_engine_are_in_no_file_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = report_files(run("it said: my-plain-key, and 6d792d706c61696e2d6b6579"), SPEC, ["my-plain-key", "short"])
+    assert all(b"my-plain-key" not in text and b"6d792d70" not in text for text in files.values())
+    assert b"it said: [redacted:setting], and [redacted:setting]" in files["report.json"]
+    monkeypatch.setitem(writer.FORMS, "badge.json", lambda _record: "my-plain-key")
+    with pytest.raises(CanaryInReport, match=r"badge\.json"):
+        write_report(run(), SPEC, tmp_path, secrets=["my-plain-key"])
+
+
 def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_report(parser)
