@@ -50,7 +50,7 @@ def engine_facts(info: bytes) -> EngineFacts:
     given = msgspec.json.decode(info, type=_Info)
     return EngineFacts(
         version=f"{given.version}+{given.sha}" if given.version and given.sha else given.version or None,
-        model=_name(given.model_id),
+        model=_name(given.model_id) or "unknown",
         revision=given.model_sha or None,
         permits=given.max_concurrent_requests or None,
         ctx_max=given.max_total_tokens or None,

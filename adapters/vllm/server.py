@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Annotated, final
 
 import msgspec
+from msgspec import Meta
 
 from adapter_api import AdapterError, Capabilities, WorkerError, WorkerHealth, WorkerProps, Workload
 from http_util.engine import ill_health, json_as
@@ -40,7 +41,7 @@ _CACHE_USE = ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")
 
 
 class _Version(msgspec.Struct):
-    version: str
+    version: Annotated[str, Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
