@@ -6,7 +6,7 @@ Whether a failed try is followed by another is the host's decision; the slot the
 Whatever ends it (the engine, the client, the deadline, the shutdown), exactly one terminal frame is written and exactly
 one slot or seat is given back.
 
-Implements: SSE-1003, OC-CTRL-2012, OC-CTRL-2027, OC-CTRL-2028, OC-CORE-1020, OC-CORE-1022, ORCH-3602.
+Implements: SSE-1002, SSE-1003, OC-CTRL-2012, OC-CTRL-2027, OC-CTRL-2028, OC-CORE-1020, OC-CORE-1022, ORCH-3602.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from adapter_api import End, Metrics, Started, Token, WorkerError
+from adapter_api import End, Metrics, PoolUnavailable, Started, Token, WorkerError
 from orchestratord.core.task import CancelReason, TaskState
 from orchestratord.errors import INTERNAL_MESSAGE, Code, ErrorEnvelope, envelope_of
 
@@ -59,7 +59,7 @@ class Runner:
         try:
             await self._run(task, pool, releases)
             task.closed.set()
-            if task.begun and task.lease is not None and task.state is not TaskState.ENDED:
+            if task.begun and task.lease is not None and not (task.state is TaskState.ENDED or task.is_let_go):
                 await self._wait_released(pool, pool.replicas[task.lease.replica_id])
         finally:
             task.cancel(CancelReason.SHUTDOWN)
@@ -171,6 +171,7 @@ class Runner:
 
     def _failed(self, task: Task, pool: Pool, error: WorkerError) -> None:
         envelope = envelope_of(error, pool.config.engine, pool.pool_id)
+        task.is_let_go = _is_engines_word(error)
         if not error.blames_request:  # a client's mistake says nothing about the pool
             pool.last_error = f"{envelope.code}: {error.message}"
             if task.lease is not None:
@@ -222,3 +223,8 @@ class Runner:
         if props.slots_free is None or props.slots_total is None:
             return False
         return props.slots_total - props.slots_free < len(held & replica.busy.keys())
+
+
+def _is_engines_word(error: WorkerError) -> bool:
+    """Whether the engine itself has ended the request, or never had it: then no slot of it is taken any more."""
+    return error.upstream_status is not None or isinstance(error, PoolUnavailable)

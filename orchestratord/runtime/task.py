@@ -59,7 +59,8 @@ class Task:
     """The record of one task, from admission until it is forgotten. Times are seconds on the run's clock.
 
     `closed` is set when the engine's side of the connection is closed, or was never opened. `begun` says whether the
-    engine was asked: a slot can be granted to a task that is stopped in the same moment.
+    engine was asked: a slot can be granted to a task that is stopped in the same moment. `is_let_go` says that
+    the engine has failed it by its own word, so that its slot is free at once.
     """
 
     order: Order
@@ -83,6 +84,7 @@ class Task:
     narrates: bool = False
     narrated_at: float | None = None
     begun: bool = False
+    is_let_go: bool = False
 
     def __post_init__(self) -> None:
         self.scope.deadline = self.deadline_at

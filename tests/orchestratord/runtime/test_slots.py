@@ -11,6 +11,7 @@ import trio.testing
 
 from adapter_api import (
     AdapterError,
+    DecodeTimeout,
     PoolUnavailable,
     Started,
     WorkerReset,
@@ -22,7 +23,7 @@ from tests.support.service_rig import open_rig
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from adapter_api import TaskRequest, TokenEvent
+    from adapter_api import TaskRequest, TokenEvent, WorkerError
     from tests.support.scripted import Step
 
 Clock = trio.testing.MockClock
@@ -61,6 +62,29 @@ async def test_the_grace_bounds_how_long_a_slot_is_held_back(
         await rig.dispatcher.cancel(first.task_id)
         await second.granted.wait()
         assert trio.current_time() == 1 + free_after_s
+
+
+@pytest.mark.req("SSE-1002g")
+@pytest.mark.parametrize(
+    ("error", "free_after_s"),
+    [
+        (PoolUnavailable("HTTP 429: slow down", upstream_status=429, retry_after_ms=2000), 0.0),
+        (PoolUnavailable("no connection in time"), 0.0),
+        (WorkerReset("HTTP 200: the batch failed", upstream_status=200), 0.0),
+        (WorkerReset("cut"), 3.0),
+        (DecodeTimeout("silent"), 3.0),
+        (AdapterError("not the protocol"), 3.0),
+    ],
+    ids=["refused", "not reached", "failed in the stream", "cut", "silent", "foreign"],
+)
+async def test_what_the_engine_has_ended_itself_holds_no_slot(
+    autojump_clock: Clock, error: WorkerError, free_after_s: float
+) -> None:
+    adapter = ScriptedAdapter(streams=[[Started(), error], answer("a")], tells_slots=False)
+    async with open_rig(adapter) as rig:
+        rig.admit()
+        await rig.admit().granted.wait()
+        assert trio.current_time() == free_after_s
 
 
 @pytest.mark.req("SSE-1002f")
