@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from .runner import Played
 
 ABOUT = """\
-Check a running service over HTTP, as a black box. It sends about two hundred short requests and some sixty tasks,
-reads their streams, and cancels what it started. The defaults are those of the documents; the last options say where
-the service is configured otherwise.
+Check a running service over HTTP, as a black box. It sends some three hundred requests, among them sixty tasks and as
+many more as fill the queue, reads their streams, and cancels what it started. The defaults are those of the documents;
+the last options say where the service is configured otherwise.
 
   conformance service --url http://127.0.0.1:8080
   conformance service --url https://host --token-env TOKEN --engine vllm --model default

@@ -103,16 +103,17 @@ class Wire:
     async def dial(self) -> PipeEnd:
         """Open a connection."""
         ours, theirs = open_pipe()
-        self._service.nursery.start_soon(self._serve, theirs)
+        self._service.nursery.start_soon(self.serve, theirs)
         await trio.lowlevel.checkpoint()
         return ours
 
-    async def _serve(self, stream: PipeEnd) -> None:
+    async def serve(self, stream: trio.abc.Stream) -> None:
+        """Serve one connection."""
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
             async with stream:
                 await self._exchange(stream, h11.Connection(h11.SERVER))
 
-    async def _exchange(self, stream: PipeEnd, http: h11.Connection) -> None:
+    async def _exchange(self, stream: trio.abc.Stream, http: h11.Connection) -> None:
         asked, answer = await self._hear(stream, http)
         answer = answer or self._service.answer(asked)
         headers = [*answer.headers, ("X-Correlation-Id", self._service.correlation(asked)), ("Connection", "close")]
@@ -126,7 +127,7 @@ class Wire:
             await stream.send_all(http.send(h11.Data(data=answer.body)) or b"")
         await stream.send_all(http.send(h11.EndOfMessage()) or b"")
 
-    async def _hear(self, stream: PipeEnd, http: h11.Connection) -> tuple[Asked, Answer | None]:
+    async def _hear(self, stream: trio.abc.Stream, http: h11.Connection) -> tuple[Asked, Answer | None]:
         """Read a request; return it, and its answer if its body is not read for being too large."""
         request = await _event(stream, http)
         assert isinstance(request, h11.Request)
@@ -139,7 +140,7 @@ class Wire:
             body += bytes(event.data)
         return Asked(asked.method, asked.target, headers, asked.length, body), None
 
-    async def _stream(self, stream: PipeEnd, http: h11.Connection, task: Task, after: int) -> None:
+    async def _stream(self, stream: trio.abc.Stream, http: h11.Connection, task: Task, after: int) -> None:
         async def send(data: bytes) -> None:
             await stream.send_all(http.send(h11.Data(data=data)) or b"")
 
@@ -160,9 +161,9 @@ class Wire:
                 self._service.nursery.start_soon(self._service.left, task)
 
 
-async def _event(stream: PipeEnd, http: h11.Connection) -> object:
+async def _event(stream: trio.abc.Stream, http: h11.Connection) -> object:
     while (event := http.next_event()) is h11.NEED_DATA:
-        http.receive_data(await stream.receive_some())
+        http.receive_data(bytes(await stream.receive_some()))
     return event
 
 
