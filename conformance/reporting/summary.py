@@ -106,16 +106,19 @@ def _broken(record: Record) -> Iterator[str]:
 
 
 def _block(check: CheckResult) -> Iterator[str]:
-    yield f"### {check.id} {quoted(check.title)}"
+    yield f"### {check.id} {check.title}"
     yield ""
     yield fenced(check.text)
     yield ""
 
 
 def _excused(record: Record) -> Iterator[str]:
-    excused = [check for check in record.checks if check.outcome == "not-applicable"]
+    excused: dict[str, list[str]] = {}
+    for check in record.checks:
+        if check.outcome == "not-applicable":
+            excused.setdefault(check.reason, []).append(check.id)
     if excused:
         yield "## Not applicable"
         yield ""
-        yield from (f"* {check.id} {quoted(check.title)}: {quoted(check.reason)}" for check in excused)
+        yield from (f"* {', '.join(ids)}: {quoted(reason)}" for reason, ids in excused.items())
         yield ""
