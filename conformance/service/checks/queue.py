@@ -60,9 +60,11 @@ async def _full(visit: Visit) -> None:
     most = (visit.facts.concurrency or 1) + (capacity or visit.target.fill) + 1
     if most > visit.target.fill:
         raise NotApplicable(f"it takes {most} tasks to fill the queue; --fill allows {visit.target.fill}")
-    reply = await _until_refused(visit, most)
+    reply = await _until_refused(visit, visit.target.fill)  # some may be over before the queue is full
     if reply is None:
-        raise NotApplicable(f"{most} tasks did not fill the queue: it drops, or the answers are short (--max-tokens)")
+        raise NotApplicable(
+            f"{visit.target.fill} tasks did not fill the queue: it drops, or the answers are short (--max-tokens)"
+        )
     allowed = {code.code for code in visit.spec.errors.values() if code.http == 429}
     visit.expect(reply.status == 429 and reply.code in allowed, f"429 with {' or '.join(sorted(allowed))}", reply)
 
