@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .daemon import ServedPool
 
 _CTX_UNKNOWN = 2048
+_DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class Order:
     deadline_ms: int = 120_000
     seed: int | None = None
     temperature: float | None = None
-    model: str = "default"
+    model: str | None = None
     engine: str | None = None
     ctx: int | None = None
     chat: bool = False
@@ -37,7 +38,7 @@ class Order:
 
     def body(self, pools: Sequence[ServedPool]) -> dict[str, object]:
         """The `TaskRequest`; raises `CommandFailed` if no pool serves the model."""
-        pool = self._choose(pools)
+        pool, model = self._choose(pools)
         given = {
             "seed": self.seed,
             "sampling": None if self.temperature is None else {"temperature": self.temperature},
@@ -48,7 +49,7 @@ class Order:
             "task_id": self.task_id,
             "session_id": str(uuid4()),
             "workload": "completion",
-            "model_ref": self.model,
+            "model_ref": model,
             "engine": self.engine or pool.engine,
             "ctx": self.ctx or pool.ctx_max or _CTX_UNKNOWN,
             "priority": "interactive",
@@ -57,10 +58,17 @@ class Order:
             **{name: value for name, value in given.items() if value is not None},
         }
 
-    def _choose(self, pools: Sequence[ServedPool]) -> ServedPool:
+    def _choose(self, pools: Sequence[ServedPool]) -> tuple[ServedPool, str]:
+        """Return the pool to ask and a name of its model; an engine alone means the first pool of it."""
+        model = self.model or _DEFAULT
         fitting = [pool for pool in pools if self.engine in {None, pool.engine}]
         for pool in fitting:
-            if self.model in pool.models:
-                return pool
+            if model in pool.models:
+                return pool, model
+        if self.engine is not None and not fitting:
+            engines = ", ".join(sorted({pool.engine for pool in pools})) or "nothing"
+            raise CommandFailed(f"no pool has the engine {self.engine!r}. Served here: {engines}")
+        if self.engine is not None and self.model is None and fitting[0].models:
+            return fitting[0], fitting[0].models[0]
         served = ", ".join(sorted({f"{name} ({pool.engine})" for pool in pools for name in pool.models})) or "nothing"
-        raise CommandFailed(f"no pool serves the model {self.model!r}. Served here: {served}. Choose one with --model")
+        raise CommandFailed(f"no pool serves the model {model!r}. Served here: {served}. Choose one with --model")

@@ -104,7 +104,9 @@ def _add_run(commands: _Commands) -> None:
     run.add_argument("--seed", type=int, metavar="N", help="same seed and prompt, same text")
     run.add_argument("--temperature", type=_not_negative, metavar="X", help="0 takes the likeliest token")
     run.add_argument("--chat", action="store_true", help="send the prompt as a chat message")
-    run.add_argument("--model", default="default", metavar="REF", help="model reference (default: the default pool)")
+    run.add_argument(
+        "--model", metavar="REF", help="model reference (default: that of the engine, or the default pool)"
+    )
     run.add_argument("--engine", metavar="NAME", help="engine (default: the one that serves the model)")
     run.add_argument("--ctx", type=_at_least(1), metavar="N", help="context to ask for (default: the pool's)")
     run.add_argument("--deadline-ms", type=_at_least(1), default=120_000, metavar="MS", help="default: %(default)s")

@@ -31,8 +31,8 @@ class Command(Protocol):
 
 def start(options: argparse.Namespace) -> int:
     """Run the command in `options.module`."""
-    command = cast("Command", import_module(f"orchestratord.cli.{options.module}"))
     try:
+        command = cast("Command", import_module(f"orchestratord.cli.{options.module}"))
         code = command.main(options)
         sys.stdout.flush()
     except CommandFailed as failure:

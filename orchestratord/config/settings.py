@@ -110,7 +110,8 @@ def _give_by_reference(properties: Mapping[str, Schema], form: dict[str, object]
     if required:
         form["required"] = [name for name in required if name not in credentials]
     if credentials:
-        form["allOf"] = [rule for name in credentials for rule in _rules_of(name, is_required=name in required)]
+        rules = [rule for name in credentials for rule in _rules_of(name, is_required=name in required)]
+        form["allOf"] = [*_rules(form.get("allOf", [])), *rules]
 
 
 def _references(name: str, rule: Schema) -> dict[str, object]:

@@ -58,6 +58,17 @@ async def test_flags_win_over_what_the_daemon_says() -> None:
     assert (daemon.tasks[0]["engine"], daemon.tasks[0]["ctx"]) == ("mock", 64)
 
 
+async def test_an_engine_alone_means_its_first_pool() -> None:
+    daemon = FakeDaemon(pools=[POOL, {**POOL, "engine": "mock", "models": ["m", "n"]}])
+    await run_with(daemon, Screen().view(), "--engine", "mock")
+    assert (daemon.tasks[0]["engine"], daemon.tasks[0]["model_ref"]) == ("mock", "m")
+
+
+async def test_an_engine_that_nobody_has_is_told_with_those_that_are_there() -> None:
+    with pytest.raises(CommandFailed, match=r"no pool has the engine 'vlm'\. Served here: llamacpp"):
+        await run_with(FakeDaemon(), Screen().view(), "--engine", "vlm")
+
+
 async def test_a_model_that_nobody_serves_is_told_with_those_that_are() -> None:
     with pytest.raises(CommandFailed, match=r"no pool serves the model 'x'. Served here: default \(llamacpp\), m"):
         await run_with(FakeDaemon(), Screen().view(), "--model", "x")

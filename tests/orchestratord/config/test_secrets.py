@@ -170,6 +170,15 @@ def test_a_credential_is_found_however_the_schema_says_it() -> None:
     ]
 
 
+def test_an_adapters_own_rules_hold_beside_those_on_credentials() -> None:
+    schema: dict[str, JsonValue] = {
+        "properties": {"key": {"type": "string", "writeOnly": True}, "a": {}, "b": {}},
+        "allOf": [{"anyOf": [{"required": ["a"]}, {"required": ["b"]}], "$comment": "a or b is required"}],
+    }
+    _, problems = resolve_settings({}, schema, {}, at=("settings",))
+    assert [str(problem) for problem in problems] == ["settings: a or b is required"]
+
+
 def test_a_credential_that_the_adapter_needs_is_asked_for_by_its_references() -> None:
     schema: dict[str, JsonValue] = {
         "properties": {"key": {"type": "string", "writeOnly": True}, "url": {"type": "string"}},
