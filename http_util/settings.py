@@ -91,6 +91,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"  # an address may hold a password
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Show no more than `repr` does; what a struct brings along would show the address."""
+        return []
+
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Every credential among the settings, a password in the address included."""

@@ -93,6 +93,7 @@ def test_credentials_are_marked_and_do_not_print() -> None:
         {"url": "http://x", "api_key": Secret("hunter-2-hunter-2"), "proxy": "http://u:pw@p", "admin_key": "third"},
     )
     assert "hunter" not in repr(given)
+    assert "hunter" not in repr(list(given.__rich_repr__())), "what tracebacks with values are made of"
     assert "pw" not in repr(given)
     assert [secret.reveal() for secret in given.secrets] == ["hunter-2-hunter-2", "http://u:pw@p", "third"]
 
