@@ -191,6 +191,9 @@ class Address:
         stream = await trio.open_ssl_over_tcp_stream(
             self.host, self.port, https_compatible=True, ssl_context=ssl.create_default_context()
         )
-        with trio.fail_after(10):
+        try:
             await stream.do_handshake()
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
         return stream

@@ -55,6 +55,7 @@ BROKEN: dict[type[Service], str] = {
     streams.MayBeCached: "S-STR-06",
     streams.FailsAtAdmission: "S-STR-07",
     streams.TellsItsReaders: "S-STR-08",
+    streams.OneReaderEach: "S-STR-09",
     streams.GivesItAgain: "S-STR-10",
     streams.ForgetsWhileItRuns: "S-STR-11",
     streams.NoWindow: "S-STR-12",

@@ -109,6 +109,19 @@ class TellsItsReaders(Service):
         await super().write(task, after, send)
 
 
+class OneReaderEach(Service):
+    """Tokens go to the reader that came last."""
+
+    async def write(self, task: Task, after: int, send: Send) -> None:
+        number = task.readers
+
+        async def send_to_the_last(frame: bytes) -> None:
+            if number >= task.readers or b"event: token" not in frame:
+                await send(frame)
+
+        await super().write(task, after, send_to_the_last)
+
+
 class GivesItAgain(Service):
     """The frame with the last id is given once more."""
 
