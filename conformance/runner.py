@@ -8,12 +8,10 @@ is `report.py`'s.
 from __future__ import annotations
 
 import gc
-import re
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import trio
@@ -21,14 +19,14 @@ from trio.testing import MockClock
 
 from .canary import SECRETS, TEXTS
 from .capture import capture
-from .check import Level
+from .comparing import compared
 from .findings import Finding, NotApplicable, NotTestable, Stop
+from .judging import judged
 from .lab import Lab
-from .outcome import TWICE, CaseReport, CheckReport, Excuse, Outcome, SuiteReport
+from .outcome import CaseReport, Excuse, Outcome, SuiteReport
 from .portable import portable
 from .schedule import seeded
 from .subject import SCRIPTS
-from .subject import SECRETS as SECRETS_LIMIT
 from .times import CASE_BOUND_S
 from .transcript import Transcript
 from .watchdog import Blocked, run_bounded
@@ -53,12 +51,6 @@ REAL_CASE_WALL_S = 180.0
 
 HANGS = "LIF-10"
 """The check that owns cases which do not end."""
-
-CREDENTIALS = frozenset({"RED-01", "RED-07"})
-"""The checks that look for the credentials which the kit has put in."""
-
-_VARYING = re.compile(r"\b0x[0-9a-fA-F]{6,}|(?<=\[redacted:)[\w-]+:[0-9a-f]+")
-"""What may differ between two plays: addresses in memory, and fingerprints of secrets, whose key is drawn anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +91,7 @@ def run_checks(
         for scene in selection.plays:
             cases = selection.cases(scene, subject, spec)
             played.extend(_play_scene(subject, scene, cases, spec, seed, manner, heard))
-    why = subject.limits.get(SCRIPTS)
-    known = every or selection.checks
-    reports = [_judge(check, played, why, is_selected=check in selection.checks) for check in known]
-    if SECRETS_LIMIT in subject.limits:
-        reports = [_without_canary(each, subject.limits[SECRETS_LIMIT]) for each in reports]
+    reports = judged(every or selection.checks, selection, subject, played)
     return SuiteReport(
         subject=subject.name,
         seed=seed,
@@ -144,7 +132,7 @@ def play_case(
         )
     report = _play_once(subject, scene, case, spec, seed, manner)
     if manner.is_twice and report.kit_error is None:
-        report = _compared(report, _play_once(subject, scene, case, spec, seed, manner))
+        report = compared(report, _play_once(subject, scene, case, spec, seed, manner))
     return report if report.findings else replace(report, transcript=Transcript())  # what went well need not be kept
 
 
@@ -174,30 +162,6 @@ def _play_once(
         excuse=excuse,
         kit_error=kit_error,
     )
-
-
-def _compared(first: CaseReport, second: CaseReport) -> CaseReport:
-    """Return the first play, with a finding if the second was another."""
-    if second.kit_error is not None:
-        return replace(first, kit_error=second.kit_error)
-    lines = zip_longest(_lines(first), _lines(second), fillvalue="(nothing more)")
-    number, (once, again) = next(
-        ((number, pair) for number, pair in enumerate(lines) if pair[0] != pair[1]), (0, ("", ""))
-    )
-    if once == again:
-        return first
-    if number < len(first.transcript.entries):
-        first.transcript.mark(first.transcript.entries[number])
-    actual = f"at #{number}, at first: {once}\nplayed again: {again}"
-    differs = Finding(TWICE, "the same when the case is played again with the same seed", actual)
-    return replace(first, findings=tuple(dict.fromkeys((*first.findings, *second.findings, differs))))
-
-
-def _lines(report: CaseReport) -> list[str]:
-    """Return all that happened and was found, as text without what may vary."""
-    entries = [f"t={each.at_s:.10g} {each.who}: {each.what}" for each in report.transcript.entries]
-    found = [f"{each.check_id} expected {each.expected}; {each.actual}" for each in report.findings]
-    return [_VARYING.sub("...", line) for line in (*entries, *found, str(report.excuse or ""))]
 
 
 async def _play(lab: Lab, case: Case) -> None:
@@ -267,43 +231,6 @@ def _search_text(lab: Lab, check_id: str, places: Sequence[str], sink: str, text
         at = max(0, shown.find("[canary:") - 150)
         where = f"the {sighting.place} canary, {sighting.form}, in a {sink}: {shown[at : at + 300]}"
         lab.find(Finding(check_id, "no canary anywhere", where))
-
-
-def _judge(check: Check, played: Sequence[CaseReport], why_not: str | None, *, is_selected: bool) -> CheckReport:
-    """Return how a check came out; `why_not` is the reason for which the subject can play no script, if it cannot."""
-    broken_by = [each for each in played if each.about(check.id)]
-    scenes = {scene.name for scene in check.scenes} if is_selected else set()
-    own = [each for each in played if each.scene in scenes]
-    executed = [each for each in own if each.excuse is None and each.kit_error is None]
-    excuses = [each.excuse for each in own if each.excuse is not None]
-    unlike = [each for each in own if each.about(TWICE)]
-    outcome, reason = Outcome.PASS, ""
-    if broken_by:
-        outcome = Outcome.FAIL if check.level is Level.MUST else Outcome.WARN
-    elif any(each.kit_error for each in own):
-        outcome = Outcome.KIT_ERROR
-    elif unlike:
-        outcome, broken_by = Outcome.NONDETERMINISTIC, unlike
-        reason = f"{unlike[0].scene}/{unlike[0].case} was not the same when it was played again"
-    elif not executed:
-        outcome = excuses[0].outcome if excuses else Outcome.NOT_APPLICABLE
-        reason = excuses[0].reason if excuses else (why_not or "no case of it fits this subject")
-    is_out = why_not is not None and outcome is Outcome.NOT_APPLICABLE
-    return CheckReport(
-        check=check,
-        outcome=outcome,
-        executed=len(executed),
-        broken_by=broken_by,
-        reason=reason,
-        is_out_of_reach=is_out,
-    )
-
-
-def _without_canary(report: CheckReport, why: str) -> CheckReport:
-    """Return a check that looks for credentials as not applicable: there was none to be found."""
-    if report.check.id not in CREDENTIALS or report.outcome is not Outcome.PASS:
-        return report
-    return replace(report, outcome=Outcome.NOT_APPLICABLE, reason=why, executed=0, is_out_of_reach=True)
 
 
 @contextmanager
