@@ -24,25 +24,30 @@ class Remembered(Generic[T]):
     `value` is what is known, None before the first answer and after a failed one.
     """
 
-    __slots__ = ("_ask", "_asking", "_is_doubtful", "value")
+    __slots__ = ("_ask", "_asking", "_doubts", "_is_doubtful", "value")
 
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
         self._ask = ask
         self._asking: trio.Event | None = None
         self._is_doubtful = True
+        self._doubts = 0
         self.value: T | None = None
 
     def __repr__(self) -> str:
         return f"<Remembered {'doubtful' if self._is_doubtful else 'known'}>"
 
     async def learn(self) -> T:
-        """Ask and remember; raise `WorkerError`, and then nothing is remembered."""
+        """Ask and remember; raise `WorkerError`, and then nothing is remembered.
+
+        A doubt that comes while the answer is under way holds for the answer too.
+        """
+        doubts = self._doubts
         try:
             value = await self._ask()
         except WorkerError:
             self.value = None
             raise
-        self.value, self._is_doubtful = value, False
+        self.value, self._is_doubtful = value, self._doubts != doubts
         return value
 
     async def known(self) -> T | None:
@@ -65,4 +70,5 @@ class Remembered(Generic[T]):
 
     def doubt(self) -> None:
         """Take it that another process may answer from now on; what runs already began on the one that is known."""
+        self._doubts += 1
         self._is_doubtful = True

@@ -56,3 +56,16 @@ async def test_a_cancelled_question_leaves_the_next_one_free(autojump_clock: tri
     assert facts.value is None
     assert await facts.known() == 2
     assert trio.current_time() == 1.5
+
+
+async def test_a_doubt_holds_for_an_answer_that_is_under_way(autojump_clock: trio.testing.MockClock) -> None:
+    """What answers may be the process that the doubt was about."""
+    engine = Engine()
+    facts = Remembered(engine.ask)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(facts.learn)
+        await trio.sleep(0.5)
+        facts.doubt()
+    assert facts.value == 1
+    assert await facts.known() == 2
+    assert await facts.known() == 2

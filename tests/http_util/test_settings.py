@@ -93,7 +93,6 @@ def test_credentials_are_marked_and_do_not_print() -> None:
         {"url": "http://x", "api_key": Secret("hunter-2-hunter-2"), "proxy": "http://u:pw@p", "admin_key": "third"},
     )
     assert "hunter" not in repr(given)
-    assert "hunter" not in repr(list(given.__rich_repr__())), "what tracebacks with values are made of"
     assert "pw" not in repr(given)
     assert [secret.reveal() for secret in given.secrets] == ["hunter-2-hunter-2", "http://u:pw@p", "third"]
 
@@ -102,4 +101,5 @@ def test_credentials_are_marked_and_do_not_print() -> None:
 def test_a_password_in_the_address_is_a_credential_too() -> None:
     given = read_settings(MySettings, {"url": "http://user:a%2Fpassword@engine.test"})
     assert "password" not in repr(given)
+    assert "password" not in repr(list(given.__rich_repr__())), "what tracebacks with values are made of"
     assert [secret.reveal() for secret in given.secrets] == ["a/password"]
