@@ -220,7 +220,9 @@ class Visit:
             with trio.fail_after(self.target.patience_s):
                 stream = await self.target.dial()
         except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-            raise WireFault(f"no connection: {str(error) or type(error).__name__}") from None
+            cause = error.__cause__ if isinstance(error, trio.BrokenResourceError) else error
+            why = str(cause) or type(cause).__name__
+            raise WireFault(f"no connection: {why}") from None
         return Connection(stream, self.target.authority, self.target.patience_s)
 
     async def _send(self, method: str, path: str, body: object, headers: Headers, length: int | None) -> Reply:

@@ -130,7 +130,8 @@ class Wire:
     async def _hear(self, stream: trio.abc.Stream, http: h11.Connection) -> tuple[Asked, Answer | None]:
         """Read a request; return it, and its answer if its body is not read for being too large."""
         request = await _event(stream, http)
-        assert isinstance(request, h11.Request)
+        if not isinstance(request, h11.Request):
+            raise trio.ClosedResourceError("the client left without a request")
         headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
         asked = Asked(request.method.decode(), request.target.decode(), headers, int(headers.get("content-length", 0)))
         if asked.length > MOST_BODY_BYTES and self.is_measured_first:

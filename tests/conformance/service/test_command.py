@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +21,7 @@ from conformance.service.zoo import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PEM = str(Path(__file__).parents[2] / "support" / "tls" / "localhost.pem")
 TOKEN = "a-token-of-the-zoo-17"
 
 
@@ -30,7 +33,7 @@ def run(*arguments: str) -> int:
 
 
 @contextmanager
-def listening(kind: type[Service]) -> Iterator[str]:
+def listening(kind: type[Service], *, over_tls: bool = False) -> Iterator[str]:
     """Serve on a socket from another thread, since the command runs a loop of its own."""
     ports: list[int] = []
     stop: list[tuple[trio.lowlevel.TrioToken, trio.CancelScope]] = []
@@ -43,17 +46,33 @@ def listening(kind: type[Service]) -> Iterator[str]:
             ports.append(listener.socket.getsockname()[1])
             stop.append((trio.lowlevel.current_trio_token(), nursery.cancel_scope))
             is_up.set()
-            await trio.serve_listeners(service.wire.serve, [listener])
+            await trio.serve_listeners(service.wire.serve, [_secured(listener) if over_tls else listener])
 
     thread = threading.Thread(target=trio.run, args=(serve,))
     thread.start()
     assert is_up.wait(10)
     try:
-        yield f"http://127.0.0.1:{ports[0]}"
+        yield f"https://localhost:{ports[0]}" if over_tls else f"http://127.0.0.1:{ports[0]}"
     finally:
         token, scope = stop[0]
         token.run_sync_soon(scope.cancel)
         thread.join(10)
+
+
+def _secured(listener: trio.SocketListener) -> trio.abc.Listener[trio.SSLStream[trio.SocketStream]]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(PEM)
+    return trio.SSLListener(listener, context, https_compatible=True)
+
+
+def test_a_service_over_tls(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_TOKEN", TOKEN)
+    monkeypatch.setenv("SSL_CERT_FILE", PEM)
+    with listening(Service, over_tls=True) as url:
+        assert run("--url", url, "--token-env", "ZOO_TOKEN", "--only", "S-HTTP-01,S-STR-08") == Exit.CONFORMING
+        monkeypatch.delenv("SSL_CERT_FILE")
+        assert run("--url", url, "--token-env", "ZOO_TOKEN", "--only", "S-HTTP-01") == Exit.TOO_LITTLE_RAN
+    assert "CERTIFICATE_VERIFY_FAILED" in capsys.readouterr().out
 
 
 def test_a_service_that_conforms(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
