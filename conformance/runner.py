@@ -26,6 +26,7 @@ from .lab import Lab
 from .outcome import CaseReport, Excuse, Outcome, SuiteReport
 from .portable import portable
 from .schedule import seeded
+from .selection import plays_of
 from .subject import SCRIPTS
 from .times import CASE_BOUND_S
 from .transcript import Transcript
@@ -110,7 +111,8 @@ def _play_scene(
     manner: Manner,
     heard: Heard,
 ) -> Iterator[CaseReport]:
-    turns = [(case, seed + extra) for case in cases for extra in range(1 if manner.is_real else case.seeds)]
+    yield from (_excused(subject, scene, case, seed) for case in cases if not plays_of(case, subject))
+    turns = [(case, seed + extra) for case in cases for extra in range(plays_of(case, subject))]
     for number, (case, case_seed) in enumerate(turns):
         heard(scene, number, len(turns))
         report = play_case(subject, scene, case, spec, case_seed, manner)
@@ -120,16 +122,18 @@ def _play_scene(
     heard(scene, len(turns), len(turns))
 
 
+def _excused(subject: Subject, scene: Scene, case: Case, seed: int) -> CaseReport:
+    excuse = Excuse(Outcome.NOT_APPLICABLE, subject.limits[SCRIPTS])
+    return CaseReport(
+        scene=scene.name, case=case.name, seed=seed, findings=(), given=(), transcript=Transcript(), excuse=excuse
+    )
+
+
 def play_case(
     subject: Subject, scene: Scene, case: Case, spec: Specification, seed: int, manner: Manner | None = None
 ) -> CaseReport:
     """Play one case, and with `manner.is_twice` once more to compare."""
     manner = manner or Manner()
-    if case.is_scripted and SCRIPTS in subject.limits:
-        excuse = Excuse(Outcome.NOT_APPLICABLE, subject.limits[SCRIPTS])
-        return CaseReport(
-            scene=scene.name, case=case.name, seed=seed, findings=(), given=(), transcript=Transcript(), excuse=excuse
-        )
     report = _play_once(subject, scene, case, spec, seed, manner)
     if manner.is_twice and report.kit_error is None:
         report = compared(report, _play_once(subject, scene, case, spec, seed, manner))

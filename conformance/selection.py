@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .check import Group, Level
+from .subject import SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,6 +59,13 @@ def select(wanted: Iterable[tuple[Check, str | None]]) -> Selection:
 def select_whole(checks: Iterable[Check]) -> Selection:
     """Select checks as a whole."""
     return select((check, None) for check in checks)
+
+
+def plays_of(case: Case, subject: Subject) -> int:
+    """Return how often a case is played: under each of its schedules; on a running engine once, or not at all."""
+    if SCRIPTS not in subject.limits:
+        return case.seeds
+    return 0 if case.is_scripted else 1
 
 
 def in_profile(checks: Iterable[Check], profile: str, *, binding_only: bool = False) -> list[Check]:

@@ -21,8 +21,7 @@ from conformance.report import Report
 from conformance.reporting.command import add_report, deliver
 from conformance.runner import run_checks
 from conformance.running_engine import running_engine
-from conformance.selection import PROFILES, in_profile, select
-from conformance.subject import SCRIPTS
+from conformance.selection import PROFILES, in_profile, plays_of, select
 
 from .kinds import ADAPTER_HELP, choice_of_checks, seed, setting
 
@@ -95,10 +94,7 @@ def run(given: RunArguments) -> int:
         return Exit.USAGE
     report = Report(_console(), mask_for(given.seed))
     began_s = time.perf_counter()
-    is_real = SCRIPTS in subject.limits
-    cases = sum(
-        1 if is_real else case.seeds for scene in selection.plays for case in selection.cases(scene, subject, spec)
-    )
+    cases = sum(plays_of(case, subject) for scene in selection.plays for case in selection.cases(scene, subject, spec))
     report.begin(subject.name, selection.checks, spec, given.seed, cases)
     result = run_checks(
         subject, selection, spec, every=every, seed=given.seed, twice=not given.once, heard=report.heard

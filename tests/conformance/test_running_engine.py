@@ -46,6 +46,7 @@ def test_what_holds_for_any_engine_is_tried_in_real_time(capsys: pytest.CaptureF
     assert f"llamacpp --engine-url {url} conforms: 2 pass, 3 n/a; 2 cases in" in shown
     assert "n/a: a running engine does as it likes, and this needs one that does as it is told:" in shown
     assert "FRM-07, ERR-01, TMO-01" in shown
+    assert f"  {'time-outs':<16}{0:>5} played" in shown
 
 
 def test_only_what_needs_a_script_is_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:
