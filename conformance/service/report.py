@@ -59,13 +59,13 @@ def _findings(judged: Judged) -> Iterator[str]:
     if len(judged.findings) > _SHOWN:
         yield f"{_INDENT}and {len(judged.findings) - _SHOWN} more of the kind"
     if judged.findings:
-        yield from _field("wire", _around(judged.findings[0][0]))
+        yield from _field("wire", _around(judged.findings[0][0], judged.check.id))
 
 
-def _around(played: Played) -> list[str]:
-    """Return the journal's lines around the first thing that went wrong."""
+def _around(played: Played, check_id: str) -> list[str]:
+    """Return the journal's lines around the first breach of the rule."""
     journal = list(played.journal)
-    first = next((number for number, line in enumerate(journal) if " ! " in line), len(journal))
+    first = next((number for number, line in enumerate(journal) if f" ! {check_id} " in line), len(journal))
     return journal[max(0, first - _LINES) : first + 2] or ["nothing"]
 
 

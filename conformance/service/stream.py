@@ -64,7 +64,7 @@ class Reading:
         try:
             while (piece := await self._next()) is not None:
                 self._take(piece)
-            self._visit.findings += self._judge.at_end(self._reader.rest)
+            self._visit.take(self._judge.at_end(self._reader.rest))
         except WireFault as fault:
             self.fault = str(fault)
             self._visit.journal.note(f"the stream: {fault}")
@@ -107,7 +107,7 @@ class Reading:
         for frame in self._reader.feed(piece, trio.current_time()):
             self.frames.append(frame)
             self._visit.journal.note(f"  {frame.id} {frame.event} {frame.text[:120]}")
-            self._visit.findings += self._judge.accept(frame)
+            self._visit.take(self._judge.accept(frame))
         self._tell()
 
     def _tell(self) -> None:

@@ -23,7 +23,7 @@ from .judges import ReplyJudge, StreamJudge, against_schema
 from .stream import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from specs import Specification
 
@@ -71,9 +71,14 @@ class Visit:
     def expect(self, holds: bool, expected: str, actual: object, *, by: str = "") -> bool:
         """State what is expected; return whether it holds. `by` owns the rule, else the check that is played."""
         if not holds:
-            self.journal.note(f"! expected {expected}")
-            self.findings.append(Finding(by or self.check_id, expected, str(actual)))
+            self.take([Finding(by or self.check_id, expected, str(actual))])
         return holds
+
+    def take(self, findings: Iterable[Finding]) -> None:
+        """Keep what a judge found."""
+        for finding in findings:
+            self.journal.note(f"! {finding.check_id} expected {finding.expected}")
+            self.findings.append(finding)
 
     def require(self, holds: bool, expected: str, actual: object) -> None:
         """State what is expected and end the play if it does not hold."""
@@ -105,7 +110,7 @@ class Visit:
         sent_id = f"kit-{self.new_id()}" if correlation == "" else correlation
         reply = await self._send(method, path, body, self._headers(headers, sent_id, token), length)
         self.journal.note(f"{method} {path} -> {reply}")
-        self.findings += self._replies.judge(reply, _echoed(sent_id), has_body=method != "HEAD")
+        self.take(self._replies.judge(reply, _echoed(sent_id), has_body=method != "HEAD"))
         self.watch(reply, f"the answer to {method} {path}")
         return reply
 
@@ -172,10 +177,10 @@ class Visit:
             await connection.send("GET", path, headers=self._headers(headers, sent_id, ""))
             head = await connection.head()
             self.journal.note(f"GET /v1/tasks/{task_id}/stream{f' after {after}' if after else ''} -> {head.status}")
-            self.findings += self._replies.judge(head, sent_id, has_body=False)
+            self.take(self._replies.judge(head, sent_id, has_body=False))
             self.require(head.status == 200, "200 for the stream of a task that was admitted", head)
             judge = StreamJudge(self.spec, after or 0)
-            self.findings += judge.head(head)
+            self.take(judge.head(head))
             reading = Reading(connection, judge, self)
             self._nursery.start_soon(reading.pump)
             yield reading
