@@ -45,7 +45,7 @@ def _number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if isfinite(number) else None
+    return number if isfinite(number) and number >= 0 else None
 
 
 def _until(date: str, now: float) -> float | None:
