@@ -11,7 +11,7 @@ CONTEXT = AdapterContext(pool_id=PoolId("p"), replica_id=ReplicaId("r"), random=
 
 @pytest.mark.parametrize("url", ["engine:8080", "ftp://engine", "http://engine?x=1"])
 async def test_an_address_that_is_none_is_refused_at_opening(url: str) -> None:
-    with pytest.raises(ValueError, match="address"):
+    with pytest.raises(ValueError, match="url"):
         async with load_factory("llamacpp").open({"url": url}, CONTEXT):
             pass
 
