@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help run test test-slow test-triton test-vllm check gate bench docs fmt clean
+.PHONY: help run test test-slow test-triton test-vllm check gate bench docs conformance-reports fmt clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -27,7 +27,7 @@ run: .venv/.run  ## Start the daemon with the embedded llama.cpp engine and a re
 	@.venv/bin/python -m orchestratord up
 
 test: .venv/.dev  ## Run the tests, the conformance suite and the real engine
-	@.venv/bin/python -m pytest -m 'not slow'
+	@.venv/bin/python -m pytest -m 'not slow' -n 2 --dist loadfile
 
 test-slow: .venv/.dev  ## Run the long property and soak tests too
 	@HYPOTHESIS_PROFILE=slow .venv/bin/python -m pytest
@@ -53,6 +53,9 @@ bench: .venv/.dev  ## Print relay figures as ratios
 
 docs: .venv/.dev  ## Write the generated parts of docs/reference anew
 	@.venv/bin/python -m docs.generator
+
+conformance-reports: .venv/.dev  ## Run the kit on every shipped adapter and keep its reports
+	@.venv/bin/python -m conformance.reporting.shipped && .venv/bin/python -m docs.generator
 
 fmt: .venv/.dev  ## Format and sort imports
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format --quiet .
