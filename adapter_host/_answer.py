@@ -40,10 +40,11 @@ class Seat(Protocol):
     def may_move(self, tried: Set[ReplicaId]) -> bool:
         """Whether there is a replica, not among `tried`, that could take the request now or soon."""
 
-    async def move(self, tried: Set[ReplicaId]) -> bool:
+    async def move(self, tried: Set[ReplicaId], failure: WorkerError) -> bool:
         """Give the slot up for one on a replica that is not among `tried`, and wait for that if need be.
 
-        False if there is none any more. Cancelled leaves no slot, or the new one, in the seat.
+        `failure` is why it is given up: an engine that said so itself has let go of the request already. False if there
+        is none any more. Cancelled leaves no slot, or the new one, in the seat.
         """
 
 
@@ -101,7 +102,7 @@ class Stop:
             self._scope.cancel()
         with self._scope:
             await trio.sleep(pause_s)
-            return await seat.move(tries.replicas)
+            return await seat.move(tries.replicas, tries.failures[-1])
         return False
 
 

@@ -106,7 +106,14 @@ class Runner:
     async def _answer(self, task: Task, pool: Pool, releases: trio.Nursery) -> None:
         left_ms = round(1000 * (task.deadline_at - trio.current_time()))
         request = replace(task.order.request, deadline_ms=max(1, left_ms))
-        seat = TaskSeat(task, pool, lambda left: releases.start_soon(self._release, task, pool, left))
+
+        def let_go(left: Replica, failure: WorkerError) -> None:
+            if _is_engines_word(failure):
+                pool.release(task, left)
+            else:
+                releases.start_soon(self._release, task, pool, left)
+
+        seat = TaskSeat(task, pool, let_go)
         try:
             await self._host.answer(pool.pool_id, request, seat, partial(self._relay, task, pool))
         except WorkerError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, final
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
 
-    from adapter_api import ReplicaId
+    from adapter_api import ReplicaId, WorkerError
     from adapter_host import Trial
 
     from .pool import Pool
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @final
 class TaskSeat:
-    """The slot of one task; `let_go` is given each replica that it leaves, to free the slot there in its own time."""
+    """The slot of one task; `let_go` is given each replica that it leaves, and why, to free the slot there in time."""
 
-    def __init__(self, task: Task, pool: Pool, let_go: Callable[[Replica], None]) -> None:
+    def __init__(self, task: Task, pool: Pool, let_go: Callable[[Replica, WorkerError], None]) -> None:
         self._task = task
         self._pool = pool
         self._let_go = let_go
@@ -41,11 +41,11 @@ class TaskSeat:
         """Whether another replica could take the task, now or soon."""
         return self._pool.may_move(tried)
 
-    async def move(self, tried: Set[ReplicaId]) -> bool:
+    async def move(self, tried: Set[ReplicaId], failure: WorkerError) -> bool:
         """Wait for a slot on another replica; False if none can take the task any more. Cancelled leaves no slot."""
         left = self._pool.move(self._task, tried)
         left.doubt()
-        self._let_go(left)
+        self._let_go(left, failure)
         await self._task.granted.wait()
         if self._task.lease is None:
             return False

@@ -56,7 +56,7 @@ class FakeSeat:
     def may_move(self, tried: Set[ReplicaId]) -> bool:
         return bool(set(self.replicas) - set(tried))
 
-    async def move(self, tried: Set[ReplicaId]) -> bool:
+    async def move(self, tried: Set[ReplicaId], failure: WorkerError) -> bool:
         self.moves.append(frozenset(tried))
         await trio.sleep(self.wait_s)
         self.replicas.pop(0)
@@ -188,7 +188,7 @@ async def test_one_replica_that_fails_alone_speaks_for_itself(autojump_clock: Cl
 @pytest.mark.req("ORCH-3602e")
 async def test_replicas_that_go_away_during_the_pause_leave_the_errors_so_far(autojump_clock: Clock) -> None:
     class Closing(FakeSeat):
-        async def move(self, tried: Set[ReplicaId]) -> bool:
+        async def move(self, tried: Set[ReplicaId], failure: WorkerError) -> bool:
             await trio.lowlevel.checkpoint()
             return False
 

@@ -99,6 +99,21 @@ async def test_the_slot_that_a_task_leaves_stays_busy_until_its_engine_has_let_g
         assert leases(rig) == [0, 0]
 
 
+@pytest.mark.req("SSE-1002g", "ORCH-3602")
+async def test_the_slot_that_an_engine_has_refused_itself_is_free_at_once(autojump_clock: Clock) -> None:
+    full = PoolUnavailable("HTTP 503: full", upstream_status=503)
+    first = ScriptedAdapter(streams=[[full], answer("c")], tells_slots=False)
+    second = ScriptedAdapter(streams=[[Started(), 10.0, Token("b", 0), 10.0]], tells_slots=False)
+    async with open_rig(first, second, pool={"retry": RETRY}) as rig:
+        moved = rig.admit()
+        await trio.testing.wait_all_tasks_blocked()
+        assert moved.lease is not None
+        assert moved.lease.replica_id == R1
+        assert leases(rig) == [0, 1]
+        assert texts(await rig.read(rig.admit())) == ["c"]
+        assert trio.current_time() == 0.0
+
+
 @pytest.mark.req("ORCH-3602g", "OC-CORE-1003")
 async def test_a_task_on_the_move_goes_before_those_that_wait(autojump_clock: Clock) -> None:
     first = ScriptedAdapter(streams=[[1.0, WorkerReset("cut")], [trio.Event()]], tells_slots=False)
