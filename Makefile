@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
+PACKAGES := adapter_api adapter_host adapters benchmarks conformance docs examples http_util orchestratord specs tests
 
 .PHONY: help run test test-slow test-triton test-vllm check gate bench docs conformance-reports fmt clean
 .DEFAULT_GOAL := help
@@ -40,8 +41,8 @@ test-vllm: .venv/.dev  ## Run the vLLM adapter against a real vLLM on the CPU (s
 
 check: .venv/.dev  ## Lint, types, import arrows
 	@echo "make: ruff" && .venv/bin/ruff check . && .venv/bin/ruff format --check --quiet .
-	@echo "make: flake8-async" && .venv/bin/flake8-async --disable=ASYNC114,ASYNC127,ASYNC910,ASYNC911,ASYNC912 \
-		--startable-in-context-manager=run,serve
+	@echo "make: flake8-async" && find $(PACKAGES) -name '*.py' -print0 | xargs -0 -P 2 -n 50 .venv/bin/flake8-async \
+		--disable=ASYNC114,ASYNC127,ASYNC910,ASYNC911,ASYNC912 --startable-in-context-manager=run,serve
 	@echo "make: mypy" && .venv/bin/mypy
 	@echo "make: import-linter" && .venv/bin/lint-imports
 
