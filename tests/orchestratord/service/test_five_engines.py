@@ -1,6 +1,7 @@
 """One service in front of five engines: one that dies takes nobody with it, and comes back by itself.
 
-The configuration is the one in `examples/`; each engine listens on its own port, in memory and in virtual time.
+The configuration is the one in `examples/`, with another host: of one that is this machine the llama.cpp adapter would
+look for the model file, in a thread, which virtual time does not wait for.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "five-engines.toml"
+HOST = "engines.test"
 PROBE_S = 2.0
 
 
@@ -65,7 +67,7 @@ ENGINES = tuple(OPEN)
 @asynccontextmanager
 async def open_five() -> AsyncIterator[tuple[Service, dict[str, Engine]]]:
     """Yield a service, and the engines by the pool that they are behind."""
-    data = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    data = tomllib.loads(EXAMPLE.read_text(encoding="utf-8").replace("http://127.0.0.1", f"http://{HOST}"))
     engines: dict[str, Engine] = {}
     by_port: dict[int, Engine] = {}
 
@@ -75,7 +77,7 @@ async def open_five() -> AsyncIterator[tuple[Service, dict[str, Engine]]]:
     async with AsyncExitStack() as stack:
         for pool in data["pools"]:
             port = urlsplit(pool["replicas"][0]["settings"]["url"]).port
-            opened = OPEN[pool["engine"]](link=Link(name="127.0.0.1", port=port))
+            opened = OPEN[pool["engine"]](link=Link(name=HOST, port=port))
             engines[pool["id"]] = by_port[port] = await stack.enter_async_context(opened)
         yield await stack.enter_async_context(open_service(config_from(data), dial=dial)), engines
 
