@@ -97,8 +97,8 @@ class ServerDouble:
         return f"<{type(self).__name__} {self._host}>"
 
     async def respond(self, exchange: Exchange) -> None:
-        """Answer one request, in the engine's way."""
-        raise NotImplementedError
+        """Answer one request, in the engine's way; a server without routes finds nothing."""
+        await exchange.answer(404, b"", "")
 
     def forget(self) -> None:
         """Drop what dies with the process; called after every connection was reset."""

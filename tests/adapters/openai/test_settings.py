@@ -49,7 +49,12 @@ BAD: list[dict[str, object]] = [
 @pytest.mark.parametrize("given", GOOD)
 def test_good_settings_pass_the_schema_and_the_parser(given: dict[str, object]) -> None:
     jsonschema.validate(given, SCHEMA)
-    read_settings(OpenAISettings, given)
+    kept = msgspec.to_builtins(read_settings(OpenAISettings, given), enc_hook=lambda secret: secret.reveal())
+    nested = {name for name, value in given.items() if isinstance(value, dict)}
+    assert {name: kept[name] for name in given.keys() - nested} == {
+        name: value for name, value in given.items() if name not in nested
+    }
+    assert all(kept[name] | given[name] == kept[name] for name in nested)
 
 
 @pytest.mark.parametrize("given", BAD)

@@ -62,9 +62,10 @@ def test_an_error_message_is_an_error() -> None:
 @given(data=st.binary(max_size=60))
 def test_any_bytes_are_a_message_or_a_value_error(data: bytes) -> None:
     try:
-        grpc_messages.answer(data)
+        found = grpc_messages.answer(data)
     except ValueError:
         return
+    assert isinstance(found.error, str)
 
 
 def test_outputs_without_their_contents_are_no_message() -> None:
