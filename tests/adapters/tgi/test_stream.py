@@ -70,7 +70,7 @@ async def test_details_are_always_asked_for(autojump_clock: MockClock) -> None:
         sampling = Sampling(temperature=0.0, top_p=0.5, repeat_penalty=1.2, stop=("X",))
         outcome = await read(rig.adapter, request(max_tokens=4, sampling=sampling, seed=3))
         assert end_of(outcome).finish_reason is FinishReason.LENGTH
-        assert rig.body("/generate_stream") == {
+        assert rig.sent("/generate_stream") == {
             "inputs": "Hi",
             "parameters": {
                 "max_new_tokens": 4,
@@ -89,7 +89,7 @@ async def test_details_are_always_asked_for(autojump_clock: MockClock) -> None:
 async def test_a_seed_is_drawn_where_none_is_given(autojump_clock: MockClock) -> None:
     async with open_rig(HELLO, random=lambda: 0.25) as rig:
         outcome = await read(rig.adapter, request())
-        drawn = rig.body("/generate_stream")["parameters"]["seed"]  # type: ignore[index]
+        drawn = rig.sent("/generate_stream")["parameters"]["seed"]  # type: ignore[index]
         assert outcome.events[0].data["seed"] == drawn == 2**29
 
 
@@ -172,7 +172,7 @@ async def test_a_native_chat_has_the_tokens_of_the_chat_route(autojump_clock: Mo
             for rig in (native, openai)
         ]
         assert end_of(told).tokens_in == end_of(same).tokens_in  # not one more for a second `<s>`
-        assert native.body("/generate_stream")["inputs"] == "[system] Be brief.</s>\n[user] Hi</s>\n[assistant]"
+        assert native.sent("/generate_stream")["inputs"] == "[system] Be brief.</s>\n[user] Hi</s>\n[assistant]"
         assert native.paths() == ["/chat_tokenize", "/tokenize", "/info", "/generate_stream"]
 
 
@@ -198,7 +198,7 @@ async def test_without_the_probe_the_template_is_taken_as_it_is(autojump_clock: 
         rig.double.load(Script.of(Answer(404, b"")), path="/tokenize")
         for _ in range(2):
             assert (await read(rig.adapter, request("", messages=CHAT))).text == "Hello"
-        assert str(rig.body("/generate_stream")["inputs"]).startswith("<s>[system]")
+        assert str(rig.sent("/generate_stream")["inputs"]).startswith("<s>[system]")
         assert rig.paths().count("/tokenize") == 1
 
 
@@ -225,7 +225,7 @@ async def test_a_chat_asks_itself_where_another_was_cancelled_while_it_asked(aut
         await rig.adapter.cancel(TaskId("first"))
         await rig.settle()
         assert second.text == "Hello"
-        assert str(rig.body("/generate_stream")["inputs"]).startswith("[system]")
+        assert str(rig.sent("/generate_stream")["inputs"]).startswith("[system]")
 
 
 @pytest.mark.req("OC-ADAPT-5040m")
@@ -252,7 +252,7 @@ async def test_a_chat_through_the_openai_route(autojump_clock: MockClock) -> Non
         assert (end.tokens_out, end.finish_reason) == (3, FinishReason.STOP)
         assert end.tokens_in is not None
         assert rig.paths() == ["/info", "/v1/chat/completions"]
-        assert rig.body("/v1/chat/completions")["model"] == "tgi"
+        assert rig.sent("/v1/chat/completions")["model"] == "tgi"
         assert (await read(rig.adapter, request("Hi"))).text == "Hello"
         assert rig.paths()[-1] == "/generate_stream"  # a completion is native all the same
 
