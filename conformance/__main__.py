@@ -27,7 +27,6 @@ from .mutants import MUTANTS, REFERENCES, blamed, hunt
 from .outcome import Exit
 from .report import explanation, listing
 from .service import command as serving
-from .subjects import SUBJECTS
 from .zoo_report import ZooReport
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def mutants(arguments: Arguments) -> int:
     for mutant in chosen:
         report.hunted(hunt(mutant, is_whole=arguments.whole))
     for reference in odd:
-        report.tried(reference, *blamed(reference, SUBJECTS["mock"]))
+        report.tried(reference, *blamed(reference))
     return Exit.CONFORMING if report.finish(is_whole=arguments.whole) else Exit.NOT_CONFORMING
 
 

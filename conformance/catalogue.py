@@ -6,9 +6,49 @@ The order is that of the report: group by group.
 from __future__ import annotations
 
 from .check import Check, Group
-from .checks import cancel, concurrency, errors, everyday, lifecycle, redaction, reports, text, timeouts
+from .checks import (
+    bounds,
+    cancel,
+    concurrency,
+    errors,
+    escapes,
+    everyday,
+    failures,
+    fidelity,
+    lifecycle,
+    load,
+    observability,
+    order,
+    payloads,
+    redaction,
+    reports,
+    secrets,
+    stopping,
+    text,
+    timeouts,
+)
 
-_FILES = (lifecycle, everyday, text, errors, cancel, timeouts, redaction, concurrency, reports)
+_FILES = (
+    lifecycle,
+    everyday,
+    order,
+    text,
+    payloads,
+    errors,
+    failures,
+    cancel,
+    stopping,
+    timeouts,
+    bounds,
+    redaction,
+    secrets,
+    fidelity,
+    concurrency,
+    load,
+    escapes,
+    reports,
+    observability,
+)
 _GROUPS = tuple(Group)
 
 

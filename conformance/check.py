@@ -51,6 +51,7 @@ class Group(StrEnum):
     CONCURRENCY = "concurrency"
     LEAKS = "leaks"
     REPORTS = "reports"
+    OBSERVABILITY = "observability"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from .mutants import Kill, Reference
+    from .mutants import Kill
     from .outcome import CheckReport
+    from .zoo.animals import Reference
 
 
 @final

@@ -10,6 +10,7 @@ import trio
 
 from adapter_api import AdapterError, End, FinishReason, Started, TaskId, TokenEvent
 
+from .animals import Mutant
 from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
@@ -256,3 +257,23 @@ class WaitsForTheEngine(Wrapper):
     async def cancel(self, task_id: TaskId) -> None:
         await super().cancel(task_id)
         await trio.sleep(5)
+
+
+MUTANTS = (
+    Mutant(LooksThenWaits, "CAN-01"),
+    Mutant(AcknowledgesFirst, "CAN-01"),
+    Mutant(EmptiesItsBuffer, "CAN-01"),
+    Mutant(KeepsTheEngineBusy, "CAN-07"),
+    Mutant(WakesNobody, "CAN-02"),
+    Mutant(HidesTheCancel, "CAN-02"),
+    Mutant(MissesEarlyCancels, "CAN-02"),
+    Mutant(ForgetsToStart, "CAN-02"),
+    Mutant(RefusesASecondCancel, "CAN-03"),
+    Mutant(RefusesUnknownIds, "CAN-03"),
+    Mutant(RemembersCancels, "CAN-05"),
+    Mutant(RemembersUnknownCancels, "CAN-06"),
+    Mutant(CancelsEverybody, "CAN-08"),
+    Mutant(LeavesSlowly, "CAN-09"),
+    Mutant(ReadsToTheEnd, "CAN-09"),
+    Mutant(WaitsForTheEngine, "CAN-10"),
+)

@@ -23,6 +23,7 @@ from adapter_api import (
     WorkerReset,
 )
 
+from .animals import Mutant
 from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
@@ -319,3 +320,31 @@ class LeavesAConnection(Wrapper):
         assert self.around.connect is not None
         self._forgotten.append(await self.around.connect())
         return await self.inner.props()
+
+
+MUTANTS = (
+    Mutant(BlamesTheRequest, "LIF-02"),
+    Mutant(HangsWhenClosed, "LIF-05"),
+    Mutant(WaitsForAClosedDoor, "LIF-06"),
+    Mutant(ServesOneAtATime, "CON-04"),
+    Mutant(MapsToTheWrongKind, "ERR-01"),
+    Mutant(ForbidsOneRetry, "ERR-03"),
+    Mutant(SaysTooLittle, "ERR-07"),
+    Mutant(DropsTheLastToken, "ERR-04"),
+    Mutant(LetsForeignErrorsOut, "ERR-05"),
+    Mutant(SwallowsCancelled, "ERR-06"),
+    Mutant(FailsTwice, "FRM-05"),
+    Mutant(GroupsErrors, "LIF-08"),
+    Mutant(RefusesWhatItClaims, "HPC-05"),
+    Mutant(WaitsForEver, "TMO-01"),
+    Mutant(CountsTheConsumersTime, "TMO-02"),
+    Mutant(CallsSilenceInternal, "TMO-03"),
+    Mutant(TriesAgain, "TMO-04"),
+    Mutant(ForgetsTheDeadline, "TMO-05"),
+    Mutant(CallsTheDeadlineSilence, "TMO-05"),
+    Mutant(LeavesTasksBehind, "LEA-01"),
+    Mutant(LeavesAConnection, "LEA-02", "llamacpp"),
+    Mutant(LosesSlotsOnErrors, "LEA-03"),
+    Mutant(ForgetsItsGenerator, "LEA-04"),
+    Mutant(ForgetsASocket, "LEA-04"),
+)

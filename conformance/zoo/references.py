@@ -1,6 +1,6 @@
 """Odd adapters that keep to the specification: the kit may not blame them.
 
-Where the specification says SHOULD and one of them does not, a warning is right; `warns` in `mutants.py` names it.
+Where the specification says SHOULD and one of them does not, a warning is right; its `warns` name it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from adapter_api import (
 )
 from conformance.times import TICK_S
 
+from .animals import Reference
 from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
@@ -165,3 +166,18 @@ class KnowsLittle(Wrapper):
         return Capabilities(
             engine=known.engine, engine_version=known.engine_version, model=known.model, workloads=known.workloads
         )
+
+
+_LATE = frozenset({"FRM-08"})
+
+REFERENCES = (
+    Reference(GivesHalves),
+    Reference(GivesBigTokens, _LATE),
+    Reference(ComesInPairs, _LATE),
+    Reference(TakesItsTime, _LATE),
+    Reference(StartsWithTheFirstToken),
+    Reference(TalksInNumbers),
+    Reference(FailsInEvents),
+    Reference(FailsOnEntry),
+    Reference(KnowsLittle),
+)

@@ -24,6 +24,7 @@ from adapter_api import (
     Workload,
 )
 
+from .animals import Mutant
 from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
@@ -184,3 +185,24 @@ class RedactsTheModel(Stream):
         if isinstance(event, Token):
             return (replace(event, t=event.t.replace(self.adapter.around.api_key, "[redacted]")),)
         return (event,)
+
+
+MUTANTS = (
+    Mutant(RemembersItsPastLife, "LIF-01"),
+    Mutant(QuotesItsKey, "RED-01"),
+    Mutant(ShowsItsKey, "RED-01"),
+    Mutant(LogsItsKey, "RED-01"),
+    Mutant(CutsItsKey, "RED-01"),
+    Mutant(QuotesTheAddress, "RED-09", "llamacpp"),
+    Mutant(ChainsItsKey, "RED-07"),
+    Mutant(RedactsTheModel, "RED-05"),
+    Mutant(LogsPrompts, "RED-08"),
+    Mutant(RaisesInHealth, "HPC-01"),
+    Mutant(IsAlwaysReady, "HPC-01"),
+    Mutant(WaitsForTheDead, "HPC-02"),
+    Mutant(AsksByWorking, "HPC-03"),
+    Mutant(GuessesSlots, "HPC-04"),
+    Mutant(ClaimsOtherwise, "HPC-05"),
+    Mutant(TellsItsOwnVersion, "HPC-06"),
+    Mutant(ChangesItsMind, "HPC-07"),
+)

@@ -11,6 +11,7 @@ import trio
 from adapter_api import End, Failed, FinishReason, Metrics, Started, Token, TokenEvent, WorkerError, WorkerReset
 from conformance.times import STEP_S
 
+from .animals import Mutant
 from .wrapper import Stream
 
 if TYPE_CHECKING:
@@ -293,3 +294,31 @@ class MixesStreams(Stream):
         MixesStreams.last = event.t
         await trio.lowlevel.checkpoint()
         return replace(event, t=MixesStreams.last)
+
+
+MUTANTS = (
+    Mutant(StartsTwice, "FRM-01"),
+    Mutant(SpeaksBeforeItStarts, "FRM-02"),
+    Mutant(RepeatsAnIndex, "FRM-03"),
+    Mutant(CountsForAll, "FRM-03"),
+    Mutant(ReportsAfterTheEnd, "FRM-05"),
+    Mutant(CleansTheText, "FRM-07"),
+    Mutant(HoldsEverythingBack, "FRM-08"),
+    Mutant(TakesSilenceForFailure, "FRM-10"),
+    Mutant(TakesACutForTheEnd, "FRM-13"),
+    Mutant(SaysNothingAloud, "FRM-14"),
+    Mutant(CutsCharacters, "FRM-14"),
+    Mutant(InventsAKind, "FRM-15"),
+    Mutant(ForgetsTheEnd, "LIF-03"),
+    Mutant(NeverStops, "LIF-04"),
+    Mutant(HangsOnSilence, "LIF-10"),
+    Mutant(CountsBackwards, "SCH-01"),
+    Mutant(PassesTheEnginesFields, "SCH-03"),
+    Mutant(CountsInFractions, "SCH-04"),
+    Mutant(CallsEveryEndAStop, "SCH-06"),
+    Mutant(CountsNoTokens, "SCH-07"),
+    Mutant(TimesTheWait, "SCH-07"),
+    Mutant(KeepsTheSeedToItself, "DET-01"),
+    Mutant(MixesStreams, "CON-01"),
+    Mutant(ReadsAhead, "CON-03"),
+)

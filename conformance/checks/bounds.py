@@ -1,0 +1,10 @@
+"""Bounds on connecting and on everything together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conformance.check import Check
+
+CHECKS: tuple[Check, ...] = ()

@@ -1,0 +1,10 @@
+"""Credentials that come back from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conformance.check import Check
+
+CHECKS: tuple[Check, ...] = ()

@@ -1,0 +1,10 @@
+"""Adapters that step outside of the case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .animals import Mutant
+
+MUTANTS: tuple[Mutant, ...] = ()

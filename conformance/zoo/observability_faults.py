@@ -1,0 +1,10 @@
+"""Adapters that say too much, or in the wrong way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .animals import Mutant
+
+MUTANTS: tuple[Mutant, ...] = ()

@@ -1,0 +1,10 @@
+"""Broken ways to stop, and broken bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .animals import Mutant
+
+MUTANTS: tuple[Mutant, ...] = ()

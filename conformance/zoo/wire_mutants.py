@@ -1,0 +1,10 @@
+"""Broken handling of the bytes on the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .animals import Mutant
+
+MUTANTS: tuple[Mutant, ...] = ()
