@@ -130,7 +130,7 @@ def _references(name: str, rule: Schema) -> dict[str, object]:
 
 def _rules_of(name: str, *, is_required: bool) -> Iterator[object]:
     env, file = f"{name}_env", f"{name}_file"
-    yield {"not": {"required": [env, file]}, "$comment": f"has both {env} and {file}: keep one"}
+    yield {"not": {"type": "object", "required": [env, file]}, "$comment": f"has both {env} and {file}: keep one"}
     if is_required:
         given = [{"required": [key]} for key in (env, file, name)]
         yield {"anyOf": given, "$comment": f"{env} or {file} is required"}

@@ -56,6 +56,8 @@ class Prober:
             await self._learn(pool, replica, renew=replica.is_stale or not before.ready)
         if health.ready and not before.ready:
             replica.breaker.end_wait()
+        if not health.live:
+            replica.props = WorkerProps()  # what a dead engine said of its slots holds no more
         replica.health = health
         if _is_news(health, before):
             self._telemetry.health_changed(pool, replica)

@@ -57,19 +57,23 @@ class Runner:
         Slots that it has left on the way are freed in `releases`, each when its engine has let go.
         """
         try:
-            await self._run(task, pool, releases)
-            task.closed.set()
+            await self._run_and_tell(task, pool, releases)
             if task.begun and task.lease is not None and not (task.state is TaskState.ENDED or task.is_let_go):
                 await self._wait_released(pool, pool.replicas[task.lease.replica_id])
         finally:
-            task.cancel(CancelReason.SHUTDOWN)
-            task.closed.set()
             pool.leave(task)
-            self._telemetry.task_over(task, pool)
 
     async def abort(self, task: Task) -> None:
         """Make the engine's own cancel call for a task, where its adapter has one. Bounded by the host."""
         await self._host.abort(task.pool_id, task.task_id)
+
+    async def _run_and_tell(self, task: Task, pool: Pool, releases: trio.Nursery) -> None:
+        try:
+            await self._run(task, pool, releases)
+        finally:
+            task.cancel(CancelReason.SHUTDOWN)
+            task.closed.set()
+            self._telemetry.task_over(task, pool)
 
     async def _run(self, task: Task, pool: Pool, releases: trio.Nursery) -> None:
         try:

@@ -110,7 +110,7 @@ class Telemetry:
         self.metrics.observe("latency_first_token_ms", labels, waited_ms)
 
     def task_over(self, task: Task, pool: Pool) -> None:
-        """A task has its terminal frame and holds nothing any more."""
+        """A task has its terminal frame; its slot may be held until the engine has let go."""
         fields = {**_place(task), **_figures(task)}
         if task.end is not None:
             self._count_tokens(task.end, self._labels(task, pool))

@@ -87,6 +87,12 @@ def test_settings_that_do_not_fit_say_what_to_do(
     assert told in "\n".join(refused({"pools": [replica(**settings)]}, environ))
 
 
+def test_a_value_where_a_table_belongs_is_not_told_to_have_two_credentials() -> None:
+    told = "\n".join(refused({"pools": [replica(timeouts=3)]}, {}))
+    assert "timeouts: expected" in told
+    assert "has both" not in told
+
+
 @pytest.mark.req("HTU-1004")
 def test_what_a_url_carries_counts_as_a_credential() -> None:
     config = configured({"pools": [replica(url="http://user:p%40ss@h/v1?api_key=abc&n=5")]})

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from adapter_api import PoolUnavailable, WorkerHealth
+from adapter_api import PoolUnavailable, WorkerHealth, WorkerProps
 from tests.support.scripted import READY, ScriptedAdapter, answer
 from tests.support.service_rig import open_rig
 
@@ -59,6 +59,19 @@ async def test_an_engine_that_comes_up_lets_waiting_tasks_start(autojump_clock: 
         adapter.health_report = READY
         await rig.prober.look(rig.pool, replica)
         assert waiting.lease is not None
+
+
+@pytest.mark.req("OC-METRICS-7101a")
+async def test_what_a_dead_engine_said_of_its_slots_holds_no_more(autojump_clock: Clock) -> None:
+    adapter = ScriptedAdapter(streams=[answer("a")])
+    async with open_rig(adapter) as rig:
+        replica = next(iter(rig.pool.replicas.values()))
+        await rig.prober.look(rig.pool, replica)
+        assert replica.props.slots_total is not None
+        adapter.health_report = WorkerHealth(live=False, ready=False, detail="no connection")
+        while replica.health.live:  # not at the first bad look
+            await rig.prober.look(rig.pool, replica)
+        assert replica.props == WorkerProps()
 
 
 async def test_a_change_is_told_once(autojump_clock: Clock) -> None:

@@ -43,6 +43,20 @@ async def test_a_canceled_tasks_slot_is_busy_until_the_engine_has_let_go(autojum
         assert 2.0 <= trio.current_time() <= 2.5
 
 
+@pytest.mark.req("OC-CTRL-2051")
+async def test_a_cancel_is_counted_when_it_happens_and_not_when_the_slot_is_free(autojump_clock: Clock) -> None:
+    adapter = ScriptedAdapter(streams=[[Started(), trio.Event()], answer("a")], linger_s=1.0)
+    async with open_rig(adapter) as rig:
+        task = rig.admit()
+        await trio.sleep(1)
+        await rig.dispatcher.cancel(task.task_id)
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.current_time() == 1.0
+        assert rig.pool.active_leases == 1
+        assert rig.metric("tasks_canceled_total", reason="client", replica_id="r0") == 1
+        assert "stops a task (client)" in [line["human"] for line in rig.lines()]
+
+
 @pytest.mark.req("SSE-1002f")
 @pytest.mark.parametrize(
     ("adapter", "free_after_s"),
