@@ -6,15 +6,17 @@ A file that cannot be parsed is a trouble of the project and not an empty file.
 from __future__ import annotations
 
 import ast
+import inspect
 import re
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .facts import TestFact, Word
 from .finding import Finding, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 _VALUES = (ast.Assign, ast.AnnAssign, ast.Expr)
@@ -48,15 +50,31 @@ def words_in_code(root: Path, source: str, troubles: list[Finding]) -> list[Word
     ]
 
 
-def check_places(folder: Path) -> dict[str, Place]:
-    """Return check id -> the place where a call outside of functions, which has the id first or as `id`, builds it."""
+def check_places(folder: Path, names: Mapping[str, str] = MappingProxyType({})) -> dict[str, Place]:
+    """Return check id -> the place where a call outside of functions, which has the id first or as `id`, builds it.
+
+    `names` are constants that stand for ids.
+    """
     found: dict[str, Place] = {}
     for path, tree in _trees(folder.rglob("*.py"), []):
         for node in (node for each in tree.body if isinstance(each, _VALUES) for node in ast.walk(each)):
             if isinstance(node, ast.Call):
-                for id in _texts(node)[:1] + _keyword(node, "id"):
+                for id in _texts(node)[:1] + _keyword(node, "id", names):
                     found.setdefault(id, Place(path.as_posix(), node.lineno))
     return found
+
+
+def source_place(source: object) -> Place:
+    """Return where a class or a function is defined."""
+    if not inspect.isclass(source) and not inspect.isfunction(source):
+        raise TypeError(f"{source!r} is no class and no function")
+    return Place(inspect.getfile(source), inspect.getsourcelines(source)[1])
+
+
+def seen_from(root: Path, place: Place) -> Place:
+    """Call a file as it is called from the folder of the project, where it is below it."""
+    path, top = Path(place.file).resolve(), root.resolve()
+    return Place((root / path.relative_to(top)).as_posix(), place.line) if path.is_relative_to(top) else place
 
 
 def _trees(paths: Iterable[Path], troubles: list[Finding]) -> Iterator[tuple[Path, ast.Module]]:
@@ -132,9 +150,12 @@ def _texts(node: ast.Call) -> list[str]:
     return [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
 
 
-def _keyword(node: ast.Call, name: str) -> list[str]:
+def _keyword(node: ast.Call, name: str, names: Mapping[str, str]) -> list[str]:
+    """The text that is given as `name`, plainly or as a constant of `names`."""
     values = [each.value for each in node.keywords if each.arg == name]
-    return [each.value for each in values if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    plain = [each.value for each in values if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    stands = [ast.unparse(each).rpartition(".")[2] for each in values if isinstance(each, ast.Name | ast.Attribute)]
+    return plain + [names[each] for each in stands if each in names]
 
 
 _READERS: dict[str, Callable[[ast.Module, str], Iterator[tuple[str, int]]]] = {
