@@ -55,7 +55,7 @@ class Lab:
         self.schemas = SchemaOracle(spec, spec.frame_order("adapter").events)
         self.readers: list[trio.lowlevel.Task] = []
         self.open_streams = 0
-        self._random = Random(seed)
+        self.random = Random(seed)
 
     @asynccontextmanager
     async def open(
@@ -66,6 +66,8 @@ class Lab:
         idle_s: float | None = None,
         credentials_in_url: bool = False,
         dial_error: str | None = None,
+        dial_s: float = 0.0,
+        silent_after: int | None = None,
     ) -> AsyncIterator[Bench]:
         """Open the subject with an engine that plays `scripts`; leaks are looked for when the block is left.
 
@@ -78,12 +80,14 @@ class Lab:
                 scripts=scripts,
                 engine_tasks=engine_tasks,
                 canaries=self.canaries,
-                random=self._random.random,
+                random=self.random.random,
                 slots=slots,
                 first_token_s=first_token_s,
                 idle_s=idle_s,
                 credentials_in_url=credentials_in_url,
                 dial_error=dial_error,
+                dial_s=dial_s,
+                silent_after=silent_after,
             )
             async with self.subject.open(situation) as opened_rig:
                 rig = self._noting(opened_rig)

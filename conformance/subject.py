@@ -36,7 +36,9 @@ class Situation:
     The n-th request plays the n-th script, all further ones the last. Whatever the subject starts for the engine goes
     into `engine_tasks`, so that the kit can tell the engine's tasks from the adapter's. `first_token_s` and `idle_s`
     are the adapter's time bounds; None leaves its own. With `credentials_in_url` the engine's address has a password in
-    it; with `dial_error` every connection fails with an `OSError` of this text.
+    it; with `dial_error` every connection fails with an `OSError` of this text. Each connection takes `dial_s`, or for
+    ever where that is infinite; with `silent_after` it stays open and gives no more than so many bytes of the engine's.
+    A subject that does not know the last two leaves them out.
     """
 
     scripts: tuple[Script, ...]
@@ -48,6 +50,8 @@ class Situation:
     idle_s: float | None = None
     credentials_in_url: bool = False
     dial_error: str | None = None
+    dial_s: float = 0.0
+    silent_after: int | None = None
 
 
 class EngineFacts(Protocol):
@@ -71,7 +75,8 @@ class Rig:
     """An open adapter and its engine; `stop` ends the engine's process, `start` begins it again.
 
     `address` is the engine's host and port as they could be told to outsiders, `connect` opens a connection to it; None
-    where there are no connections.
+    where there are no connections. `forget` drops what the engine has noted of requests that are over, so that memory
+    can be measured.
     """
 
     adapter: WorkerAdapter
@@ -81,6 +86,7 @@ class Rig:
     start: Callable[[], None]
     address: str | None = None
     connect: Callable[[], Awaitable[trio.abc.Stream]] | None = None
+    forget: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,15 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol, final
 from urllib.parse import quote, urlsplit
 
+import trio
+
 from adapter_api import AdapterContext, PoolId, ReplicaId, Secret, load_factory
+from conformance.engines.silent import FallsSilent
 from conformance.subject import Rig
 from conformance.wire_faults import wire_faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-
-    import trio
 
     from adapter_api import AdapterFactory
     from conformance.engines.double import EngineDouble
@@ -64,7 +65,8 @@ class HttpSubject:
         double.load(*situation.scripts)
         url = urlsplit(double.url)
         settings = {**settings_for(situation, double.url), **self.settings}
-        async with self._factory.open(settings, context_for(situation, double.dial)) as adapter:
+        context = context_for(situation, double.dial)
+        async with self._factory.open(settings, context) as adapter:
             yield Rig(
                 adapter=adapter,
                 facts=double.facts,
@@ -72,7 +74,8 @@ class HttpSubject:
                 stop=double.stop,
                 start=double.start,
                 address=url.netloc,
-                connect=partial(double.dial, str(url.hostname), url.port or 0),
+                connect=partial(dial_for(situation, double.dial), str(url.hostname), url.port or 0),
+                forget=partial(_forget, double),
             )
 
 
@@ -83,20 +86,33 @@ class Dial(Protocol):
 
 
 def context_for(situation: Situation, connect: Dial) -> AdapterContext:
-    """Return what the adapter is given: it dials through `connect`, or fails as the situation says."""
-
-    async def dial(host: str, port: int) -> trio.abc.Stream:
-        if situation.dial_error is not None:
-            raise OSError(situation.dial_error)
-        return await connect(host, port)
-
+    """Return what the adapter is given; it dials as the situation says."""
     return AdapterContext(
         pool_id=PoolId("pool"),
         replica_id=ReplicaId("replica"),
         random=situation.random,
-        dial=dial,
+        dial=dial_for(situation, connect),
         redact=situation.canaries.mask,
     )
+
+
+def dial_for(situation: Situation, connect: Dial) -> Dial:
+    """Return a way to dial through `connect` that fails, takes its time or falls silent as the situation says."""
+
+    async def dial(host: str, port: int) -> trio.abc.Stream:
+        if situation.dial_s:
+            await trio.sleep(situation.dial_s)
+        if situation.dial_error is not None:
+            raise OSError(situation.dial_error)
+        stream = await connect(host, port)
+        return stream if situation.silent_after is None else FallsSilent(stream, situation.silent_after)
+
+    return dial
+
+
+def _forget(double: EngineDouble) -> None:
+    double.facts.requests.clear()
+    double.facts.gone.clear()
 
 
 def settings_for(situation: Situation, url: str) -> dict[str, object]:

@@ -64,6 +64,7 @@ class MockSubject:
                 engine_version=ENGINE_VERSION,
                 stop=mock.engine.stop,
                 start=mock.engine.start,
+                forget=lambda: None,  # it keeps nothing of what is over
             )
 
 
