@@ -18,11 +18,12 @@ from .reading import Reading
 from .times import ACK_BOUND_S, STEP_S
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from adapter_api import Capabilities, WorkerHealth, WorkerProps
 
     from .lab import Lab
+    from .engines.received import Received
     from .reading import Plan
     from .subject import EngineFacts, Fault, Rig
     from .transcript import Entry
@@ -61,9 +62,19 @@ class Bench:
         return self.rig.facts
 
     def request(self, **fields: object) -> TaskRequest:
+    @property
+    def received(self) -> Sequence[Received]:
+        """The requests for work as they reached the engine; `NotApplicable` if it does not tell."""
+        if not isinstance(self.rig.facts, Hearing):
+            raise NotApplicable("the engine's facts do not tell what reached it")
+        return self.rig.facts.received
+
         """Return a request with an id of its own; `fields` override the plain ones."""
         self._requests += 1
-        plain = TaskRequest(task_id=TaskId(f"task-{self._requests}"), prompt="Count to three.", max_tokens=64, seed=1)
+        seed = None if SEED in self.lab.subject.limits else 1
+        plain = TaskRequest(
+            task_id=TaskId(f"task-{self._requests}"), prompt="Count to three.", max_tokens=64, seed=seed
+        )
         return replace(plain, **fields)  # type: ignore[arg-type]  # the cases name fields of TaskRequest
 
     def start(

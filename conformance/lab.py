@@ -26,7 +26,7 @@ from .times import RELEASE_BOUND_S
 from .transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from specs import Specification
 
@@ -69,9 +69,11 @@ class Lab:
         dial_s: float = 0.0,
         silent_after: int | None = None,
     ) -> AsyncIterator[Bench]:
+        key_in_query: bool = False,
+        random: Callable[[], float] | None = None,
         """Open the subject with an engine that plays `scripts`; leaks are looked for when the block is left.
 
-        The keywords are those of `Situation`.
+        The keywords are those of `Situation`; without `random` the adapter draws from the case's own.
         """
         self.given.extend(script_text(script) for script in scripts)
         async with trio.open_nursery() as engine_tasks:
@@ -80,7 +82,7 @@ class Lab:
                 scripts=scripts,
                 engine_tasks=engine_tasks,
                 canaries=self.canaries,
-                random=self.random.random,
+                random=random or self.random.random,
                 slots=slots,
                 first_token_s=first_token_s,
                 idle_s=idle_s,
@@ -89,6 +91,7 @@ class Lab:
                 dial_s=dial_s,
                 silent_after=silent_after,
             )
+                key_in_query=key_in_query,
             async with self.subject.open(situation) as opened_rig:
                 rig = self._noting(opened_rig)
                 opened = census(engine_tasks, self.readers)

@@ -7,7 +7,7 @@ writes the same few lines. The kit asks nothing of the adapter that its contract
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from specs import Specification
 
     from .canary import Canaries
+    from .engines.received import Received
     from .engines.script import Script
 
 
@@ -29,6 +30,10 @@ SECRETS = "secrets"
 """In `limits`: the adapter has credentials of somebody, and none of the kit's to look for."""
 
 
+SEED = "seed"
+"""In `limits`: the engine has no word for a seed. The kit sends none, then, but where it wants to see it refused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """How the engine and the adapter are to be set up for one case.
@@ -36,9 +41,9 @@ class Situation:
     The n-th request plays the n-th script, all further ones the last. Whatever the subject starts for the engine goes
     into `engine_tasks`, so that the kit can tell the engine's tasks from the adapter's. `first_token_s` and `idle_s`
     are the adapter's time bounds; None leaves its own. With `credentials_in_url` the engine's address has a password in
-    it; with `dial_error` every connection fails with an `OSError` of this text. Each connection takes `dial_s`, or for
-    ever where that is infinite; with `silent_after` it stays open and gives no more than so many bytes of the engine's.
-    A subject that does not know the last two leaves them out.
+    it, with `key_in_query` a key in its query; with `dial_error` every connection fails with an `OSError` of this text.
+    Each connection takes `dial_s`, or for ever where that is infinite; with `silent_after` it stays open and gives no
+    more than so many bytes of the engine's. A subject that does not know one of the last three leaves it out.
     """
 
     scripts: tuple[Script, ...]
@@ -52,6 +57,7 @@ class Situation:
     dial_error: str | None = None
     dial_s: float = 0.0
     silent_after: int | None = None
+    key_in_query: bool = False
 
 
 class EngineFacts(Protocol):
@@ -68,6 +74,18 @@ class EngineFacts(Protocol):
     @property
     def submitted(self) -> int:
         """Requests for work that ever reached the engine."""
+
+
+@runtime_checkable
+class Hearing(Protocol):
+    """What `EngineFacts` may offer besides: the requests for work as they reached the engine.
+
+    Without it, checks of what is passed on to the engine are not applicable.
+    """
+
+    @property
+    def received(self) -> Sequence[Received]:
+        """Every request for work in neutral words, in the order of arrival."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ Implements: ADAPT-3000, ADAPT-3012, ADAPT-3101, ORCH-3058.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import trio
@@ -132,6 +133,7 @@ class MockAdapter:
         )
         self.engine.runs[request.task_id] = run
         self.engine.submitted += 1
+        self.engine.asked.append(replace(request, seed=plan.started.seed))
         return run
 
 

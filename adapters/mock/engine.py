@@ -16,9 +16,12 @@ import trio
 from adapter_api import PoolUnavailable, TaskId, WorkerHealth, WorkerProps
 
 if TYPE_CHECKING:
+    from adapter_api import TaskRequest
+
     from .run import MockRun
 
 _REMEMBERED = 1024  # canceled ids that `Facts` keeps: more than any test looks at
+_REMEMBERED_REQUESTS = 64  # they hold prompts
 
 
 @final
@@ -32,6 +35,7 @@ class MockEngine:
         self._canceled: deque[TaskId] = deque(maxlen=_REMEMBERED)
         self.runs: dict[TaskId, MockRun] = {}
         self.submitted = 0
+        self.asked: deque[TaskRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self.is_up = True
         self.ready_at = trio.current_time() + loading_s
 
@@ -113,3 +117,8 @@ class Facts:
     def submitted(self) -> int:
         """Requests ever accepted."""
         return self._engine.submitted
+
+    @property
+    def asked(self) -> tuple[TaskRequest, ...]:
+        """The last requests that were accepted, oldest first, each with the seed that decided its text."""
+        return tuple(self._engine.asked)

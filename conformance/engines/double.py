@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import trio
 
     from .http1 import SeenRequest
+    from .received import Received
     from .script import Script
 
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 class Facts:
     """What happened to a double.
 
-    `submitted` counts the requests for work that ever arrived, `live` those that the engine is working on or keeps
-    waiting at this moment, `connections` the open connections. `gone` holds (time on Trio's clock, index in `requests`)
-    of each client that left before its answer was complete.
+    `submitted` counts the requests for work that ever arrived, `received` are those in neutral words. `live` counts
+    those that the engine is working on or keeps waiting at this moment, `connections` the open connections. `gone`
+    holds (time on Trio's clock, index in `requests`) of each client that left before its answer was complete.
     """
 
     requests: list[SeenRequest] = field(default_factory=list)
@@ -26,6 +27,7 @@ class Facts:
     live: int = 0
     connections: int = 0
     gone: list[tuple[float, int]] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
 
 
 class EngineDouble(Protocol):

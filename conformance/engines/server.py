@@ -17,12 +17,14 @@ from .host import Host, Link
 from .http1 import Exchange, serve_http
 from .plain import PlainStage
 from .play import Stage, play
+from .received import as_received, json_object
 from .script import Script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
     from .http1 import SeenRequest
+    from .received import Received
     from .script import Fail
 
 KEEP_ALIVE_S = 5.0
@@ -106,6 +108,10 @@ class ServerDouble:
     def is_work(self, request: SeenRequest) -> bool:
         """Return whether this is a request for work; an empty object asks for none, it only tries a route."""
         return (request.method, request.path) in self._work and request.body != b"{}"
+
+    def received(self, request: SeenRequest) -> Received:
+        """Return a request for work in neutral words; of most engines the names of the JSON fields say it all."""
+        return as_received(request, json_object(request.body))
 
     def plain_stage(self, exchange: Exchange) -> Stage:
         """Return what plays a script of a path."""
@@ -203,7 +209,9 @@ class ServerDouble:
 
     def _note(self, request: SeenRequest) -> None:
         self.facts.requests.append(request)
-        self.facts.submitted += self.is_work(request)
+        if self.is_work(request):
+            self.facts.submitted += 1
+            self.facts.received.append(self.received(request))
         if self.watcher is not None:
             self.watcher.arrived(len(self.facts.requests) - 1, request)
 

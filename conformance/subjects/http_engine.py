@@ -113,12 +113,15 @@ def dial_for(situation: Situation, connect: Dial) -> Dial:
 def _forget(double: EngineDouble) -> None:
     double.facts.requests.clear()
     double.facts.gone.clear()
+    double.facts.received.clear()
 
 
 def settings_for(situation: Situation, url: str) -> dict[str, object]:
     """Return url, API key and time bounds, as every HTTP adapter takes them."""
     if situation.credentials_in_url:
         url = url.replace("://", f"://user:{quote(situation.canaries['url'], safe='')}@")
+    if situation.key_in_query:
+        url = f"{url}/?api_key={quote(situation.canaries['url'], safe='')}"
     bounds = {"first_token_ms": situation.first_token_s, "idle_ms": situation.idle_s, "health_ms": _HEALTH_S}
     return {
         "url": url,

@@ -6,13 +6,15 @@ becomes the failure it would lead to.
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, cast, final
 
 from adapter_api import ERROR_KINDS, AdapterContext, PoolId, ReplicaId, Secret, load_factory
 from conformance.engines import script as s
+from conformance.engines.received import of_parts
 from conformance.subject import Fault, Rig
 from conformance.wire_faults import ANY, fault_of
 from specs import ErrorPhase
@@ -20,7 +22,8 @@ from specs import ErrorPhase
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
-    from adapter_api import AdapterFactory
+    from adapter_api import AdapterFactory, JsonValue, TaskRequest
+    from conformance.engines.received import Received
     from conformance.subject import Situation
     from specs import Specification
 
@@ -70,6 +73,8 @@ class MockSubject:
 
 class _MockFacts(Protocol):
     @property
+    def asked(self) -> Sequence[TaskRequest]: ...
+    @property
     def live(self) -> Collection[object]: ...
     @property
     def submitted(self) -> int: ...
@@ -99,6 +104,25 @@ class _Facts:
     @property
     def submitted(self) -> int:
         return self.mock.facts.submitted
+
+    @property
+    def received(self) -> Sequence[Received]:
+        return [_received(request) for request in self.mock.facts.asked]
+
+
+def _received(request: TaskRequest) -> Received:
+    """Return what the engine was asked; there are no bytes, so what stands for them is the request as JSON."""
+    given: dict[str, JsonValue] = {
+        **asdict(request.sampling),
+        "stop": request.sampling.stop or None,
+        "max_tokens": request.max_tokens,
+        "seed": request.seed,
+        "prompt": request.prompt or None,
+        "messages": [asdict(message) for message in request.messages],
+        "workload": request.workload,
+    }
+    headers = {} if request.correlation_id is None else {"x-correlation-id": request.correlation_id}
+    return of_parts(json.dumps(given).encode(), headers, given)
 
 
 def _settings(situation: Situation) -> dict[str, object]:

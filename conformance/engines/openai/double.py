@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from conformance.engines.http1 import Exchange, SeenRequest
     from conformance.engines.openai_generation import Voice
     from conformance.engines.openai_wire import Asked, Counts
+    from conformance.engines.received import Received
     from conformance.engines.script import Script
 
     Route = Callable[[Exchange], Awaitable[None]]
@@ -91,6 +92,10 @@ class OpenAiDouble(ServerDouble):
     def overload(self) -> Fail | None:
         """Return the refusal of a request that is one too many."""
         return RATE_LIMITED
+
+    def received(self, request: SeenRequest) -> Received:
+        """Return a request in neutral words; the service documents its defaults."""
+        return requests.received_by(request)
 
     async def respond(self, exchange: Exchange) -> None:
         """Answer in the service's order of checks."""

@@ -11,11 +11,15 @@ import msgspec
 
 from conformance.engines.made_up import tokenize
 from conformance.engines.openai_wire import Asked, text_of, texts_of
+from conformance.engines.received import as_received, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from adapter_api import JsonValue
+
+    from conformance.engines.http1 import SeenRequest
+    from conformance.engines.received import Received
 
     from .settings import OpenAiSettings
 
@@ -34,6 +38,9 @@ KNOWN: Mapping[str, frozenset[str]] = {
     "/v1/embeddings": frozenset({"model", "input", "encoding_format", "dimensions", "user"}),
 }
 """Route -> fields of its requests."""
+
+_DEFAULTS: Mapping[str, JsonValue] = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0}
+"""What the reference documents for fields that are not given."""
 
 _NUMBERS = {"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 _INTEGERS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n", "seed")
@@ -86,6 +93,11 @@ def read_response(given: Given, settings: OpenAiSettings) -> Asked:
     turns = value if isinstance(value, list) else [{"role": "user", "content": value}]
     instructions = text_of(given.get("instructions"))
     return _asked(given, instructions + "".join(_turn(turn) for turn in turns), "input", settings)
+
+
+def received_by(request: SeenRequest) -> Received:
+    """Return a request in neutral words."""
+    return as_received(request, json_object(request.body), _DEFAULTS)
 
 
 def read_inputs(given: Given) -> list[str]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     import trio
 
-    from conformance.engines.http1 import Exchange
+    from conformance.engines.http1 import Exchange, SeenRequest
+    from conformance.engines.received import Received
     from conformance.engines.script import Script
 
     Route = Callable[[Exchange], Awaitable[None]]
@@ -115,6 +116,10 @@ class TgiDouble(ServerDouble):
         """Empty the batch and the queue, and begin the counters anew."""
         self.seats.clear()
         self._counters.clear()
+
+    def received(self, request: SeenRequest) -> Received:
+        """Return a request in neutral words."""
+        return requests.received_by(request)
 
     async def respond(self, exchange: Exchange) -> None:
         """Answer in the server's order of checks: route, key, body, template."""

@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
+from conformance.engines.received import as_received, json_object
+
 from .tokens import BOS_TEXT, EOS_TEXT, ids, tokenize
 from .validation import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from adapter_api import JsonValue
+    from conformance.engines.http1 import SeenRequest
+    from conformance.engines.received import Received
 
 T = TypeVar("T")
 
@@ -27,6 +33,18 @@ I32 = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
 
 DEFAULT_NEW_TOKENS = 100
 BASE_MODEL = "tgi"
+
+
+_OFF: Mapping[str, JsonValue] = {
+    "top_p": 1,
+    "top_k": 0,
+    "min_p": 0,
+    "repeat_penalty": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+}
+_GREEDY: Mapping[str, JsonValue] = {"temperature": 0, **_OFF}
+_DRAWN: Mapping[str, JsonValue] = {"temperature": 1, **_OFF}
 
 
 class Refused(Exception):
@@ -148,6 +166,21 @@ class Generation:
     def echo(self) -> str:
         """What is put before the generated text."""
         return self.prompt if self.parameters.return_full_text else ""
+
+
+def received_by(request: SeenRequest) -> Received:
+    """Return a request in neutral words.
+
+    The native routes take the likeliest token each time unless they are told to draw; the others draw by default.
+    """
+    given = json_object(request.body)
+    if "inputs" not in given:
+        return as_received(request, given, _DRAWN)
+    parameters = given.get("parameters")
+    told: dict[str, JsonValue] = dict(parameters) if isinstance(parameters, dict) else {"do_sample": True}
+    if told.get("do_sample") and not any(told.get(name) for name in ("temperature", "top_p", "top_k", "typical_p")):
+        told["temperature"] = 1
+    return as_received(request, {**given, "parameters": told}, _GREEDY)
 
 
 def read_native(body: bytes, content_type: str, *, is_stream: bool | None) -> Generation:

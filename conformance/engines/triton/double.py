@@ -22,7 +22,7 @@ from conformance.engines.server import ServerDouble, open_double
 from .grpc_call import Call
 from .grpc_service import GrpcService
 from .grpc_sinks import GrpcWire
-from .http_service import HttpService, is_work
+from .http_service import HttpService, is_work, received_by
 from .repository import Repository
 from .settings import TritonSettings
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from conformance.engines.http1 import Exchange, SeenRequest
     from conformance.engines.http2 import Http2Exchange
+    from conformance.engines.received import Received
     from conformance.engines.script import Script
 
 KEEP_ALIVE_S = 60.0
@@ -118,8 +119,13 @@ class TritonDouble(ServerDouble):
         """Answer one HTTP request."""
         await self._http_service.respond(exchange)
 
-    def _note_work(self) -> None:
+    def received(self, request: SeenRequest) -> Received:
+        """Return a request in neutral words."""
+        return received_by(request)
+
+    def _note_work(self, received: Received) -> None:
         self.facts.submitted += 1
+        self.facts.received.append(received)
 
     async def _serve_grpc(self, stream: trio.abc.Stream) -> None:
         self.facts.connections += 1

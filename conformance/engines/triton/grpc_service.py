@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, cast, final
 
 import trio
 
+from conformance.engines.received import of_parts
+
 from . import replies
 from .failures import Code, Refused
 from .grpc_call import Call
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from conformance.engines.http2 import Http2Exchange
+    from conformance.engines.received import Received
 
     from .models import Model
     from .protobuf import Fields
@@ -32,7 +35,7 @@ _MOST_BYTES = 2**31 - 1
 class GrpcService:
     """What one call is answered with."""
 
-    def __init__(self, repository: Repository, note_work: Callable[[], None]) -> None:
+    def __init__(self, repository: Repository, note_work: Callable[[Received], None]) -> None:
         self._repository = repository
         self._note_work = note_work
         self._reports: dict[str, Report] = {
@@ -74,8 +77,9 @@ class GrpcService:
         await call.finish()
 
     async def _infer(self, call: Call) -> None:
-        asked = decode("ModelInferRequest", await call.receive() or b"")
-        self._note_work()
+        message = await call.receive() or b""
+        asked = decode("ModelInferRequest", message)
+        self._note_work(of_parts(message, call.metadata, {}))
         model = self._find_for_work(asked)
         if model.is_decoupled:
             text = "ModelInfer RPC doesn't support models with decoupled transaction policy"
@@ -95,7 +99,7 @@ class GrpcService:
         try:
             request = read_message(asked, self._find_for_work(asked))
             if not request.flag("stop"):
-                self._note_work()
+                self._note_work(of_parts(message, call.metadata, request.plain()))
             sink = StreamMessages(call, request)
             await self._repository.infer(call.exchange, request, sink, sink.wire)
         except Refused as refused:

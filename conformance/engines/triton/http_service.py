@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, final
 
+from conformance.engines.received import as_received, json_object
+
 from . import replies
 from .failures import Code, Refused
 from .grpc_call import inflated
@@ -14,7 +16,9 @@ from .requests import read_generate, read_infer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from adapter_api import JsonValue
     from conformance.engines.http1 import Exchange, SeenRequest
+    from conformance.engines.received import Received
 
     from .models import Model
     from .repository import Repository
@@ -34,6 +38,19 @@ class _Route(NamedTuple):
 def is_work(request: SeenRequest) -> bool:
     """Return whether this is a request for work; one that stops another is not."""
     return bool(_WORK.fullmatch(request.path)) and not _STOPS.search(request.body)
+
+
+def received_by(request: SeenRequest) -> Received:
+    """Return a request in neutral words: an object of inputs, or for `infer` a list of tensors."""
+    given = json_object(request.body)
+    tensors = given.get("inputs")
+    if isinstance(tensors, list):
+        given = {str(each.get("name")): _value(each.get("data")) for each in tensors if isinstance(each, dict)}
+    return as_received(request, given)
+
+
+def _value(data: JsonValue) -> JsonValue:
+    return data[0] if isinstance(data, list) and len(data) == 1 else data
 
 
 _STOPS = re.compile(rb'"stop"\s*:\s*(\[\s*)*true')

@@ -70,6 +70,12 @@ class InferRequest:
         value = self.value(name)
         return default if value is None else bool(value)
 
+    def plain(self) -> dict[str, JsonValue]:
+        """Return id, inputs and parameters as JSON has them, a tensor of one value as that value."""
+        plain = {name: tensors.to_json(tensor) for name, tensor in self.inputs.items()}
+        values = {name: data[0] if len(data) == 1 else data for name, data in plain.items()}
+        return {"id": self.id, **self.parameters, **values}
+
     def text(self, name: str) -> str:
         """Return a text input; empty if it is absent."""
         texts = self.inputs[name].texts if name in self.inputs else ()
