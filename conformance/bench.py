@@ -13,8 +13,9 @@ import trio
 
 from adapter_api import TaskId, TaskRequest, WorkerError
 
-from .findings import Finding, Stop
+from .findings import Finding, NotApplicable, Stop
 from .reading import Reading
+from .subject import SEED, Hearing
 from .times import ACK_BOUND_S, STEP_S
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from adapter_api import Capabilities, WorkerHealth, WorkerProps
 
-    from .lab import Lab
     from .engines.received import Received
+    from .lab import Lab
     from .reading import Plan
     from .subject import EngineFacts, Fault, Rig
     from .transcript import Entry
