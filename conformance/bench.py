@@ -62,7 +62,6 @@ class Bench:
         """What the engine knows."""
         return self.rig.facts
 
-    def request(self, **fields: object) -> TaskRequest:
     @property
     def received(self) -> Sequence[Received]:
         """The requests for work as they reached the engine; `NotApplicable` if it does not tell."""
@@ -70,6 +69,7 @@ class Bench:
             raise NotApplicable("the engine's facts do not tell what reached it")
         return self.rig.facts.received
 
+    def request(self, **fields: object) -> TaskRequest:
         """Return a request with an id of its own; `fields` override the plain ones."""
         self._requests += 1
         seed = None if SEED in self.lab.subject.limits else 1
