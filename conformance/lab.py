@@ -68,9 +68,9 @@ class Lab:
         dial_error: str | None = None,
         dial_s: float = 0.0,
         silent_after: int | None = None,
-    ) -> AsyncIterator[Bench]:
         key_in_query: bool = False,
         random: Callable[[], float] | None = None,
+    ) -> AsyncIterator[Bench]:
         """Open the subject with an engine that plays `scripts`; leaks are looked for when the block is left.
 
         The keywords are those of `Situation`; without `random` the adapter draws from the case's own.
@@ -90,8 +90,8 @@ class Lab:
                 dial_error=dial_error,
                 dial_s=dial_s,
                 silent_after=silent_after,
-            )
                 key_in_query=key_in_query,
+            )
             async with self.subject.open(situation) as opened_rig:
                 rig = self._noting(opened_rig)
                 opened = census(engine_tasks, self.readers)
