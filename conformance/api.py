@@ -67,9 +67,7 @@ def failures_text(report: SuiteReport) -> str:
 
 def describe(check: CheckReport, report: SuiteReport) -> str:
     """Return the block of one check: its failure, or why it did not run. No canary is in it."""
-    said = f"{check.check.id} {check.outcome}: {check.reason}" if check.reason else ""
-    told = failure_text(check, specs.load(), report.subject) if check.broken_by else ""
-    return mask_for(report.seed)("\n".join(filter(None, (said, told))))
+    return mask_for(report.seed)(failure_text(check, specs.load(), report.subject))
 
 
 def mask_for(seed: int) -> Callable[[str], str]:

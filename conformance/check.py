@@ -83,12 +83,13 @@ class Scene:
 class Check:
     """One rule that an adapter is held to, and the scenes that try it.
 
-    `causes` are the mistakes that usually break it, for the failure text.
+    `causes` are the mistakes that usually break it, for the failure text. `group` is a `Group` for adapters; services
+    have groups of their own.
     """
 
     id: str
     title: str
-    group: Group
+    group: StrEnum
     requirements: tuple[str, ...]
     scenes: tuple[Scene, ...]
     level: Level = Level.MUST

@@ -1,6 +1,7 @@
 """The text of one failure: what was broken, what was asked, what happened, and how to see it again.
 
 Plain lines, always in the same order. The requirement's sentence is read from its document, never repeated in the code.
+A line is masked before it is cut: what is left of a secret that lies across the cut would not be known for one.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from .catalogue import CHECKS
+from .canary import Canaries
+from .under_test import adapter as adapter_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from specs import Specification
 
@@ -19,54 +21,60 @@ if TYPE_CHECKING:
     from .findings import Finding
     from .outcome import CaseReport, CheckReport
     from .transcript import Entry
+    from .under_test import UnderTest
 
-_WIDTH = 112
+    Mask = Callable[[str], str]
+
+WIDTH = 112
 _LONGEST_LINE = 400
 _SHOWN_FINDINGS = 3
 _INDENT = " " * 12
 
 
 def failure_text(report: CheckReport, spec: Specification, adapter: str) -> str:
-    """Return the block about the first case that broke the check; other cases are counted."""
-    case = report.broken_by[0]
-    return "\n".join((
-        f"{report.outcome.upper()} {report.check.id} ({report.check.level}, {report.check.group}) {report.check.title}",
-        *_requirements(report.check, spec),
-        *_given(case),
-        *_findings(case.told_of(report.check.id)),
-        *_frames(case),
-        *_field("causes", report.check.causes),
-        *_others(report),
-        f"  reproduce {reproduce(report.check, case, adapter)}",
-    ))
+    """Return the block about a check that did not pass, for an adapter by its name; no canary of the case is in it."""
+    return told(report, spec, adapter_named(adapter))
 
 
-def reproduce(check: Check, case: CaseReport, adapter: str) -> str:
-    """Return the command that plays this case again."""
-    seed = f" --seed {case.seed}" if case.seed else ""
-    owner = check if case.scene in {scene.name for scene in check.scenes} else _owner(case.scene)
-    return f"python -m conformance run --adapter {adapter} --only {owner.id}:{case.scene}/{case.case}{seed}"
+def told(report: CheckReport, spec: Specification, about: UnderTest, mask: Mask = str) -> str:
+    """Return the block about the first case that broke the check; other cases are counted.
 
-
-def _owner(scene_name: str) -> Check:
-    """Return a check whose scene this is; the broken rule is watched under it."""
-    return next(check for check in CHECKS.values() if scene_name in {scene.name for scene in check.scenes})
+    `mask` takes out the secrets that the run had beside the canaries of the case.
+    """
+    case = report.broken_by[0] if report.broken_by else None
+    lines = [*_head(report, spec), *(_story(report, case, about) if case is not None else ())]
+    lines += _field("causes", report.check.causes if case is not None else ())
+    lines += _others(report)
+    again = about.again(report.check, case) if case is not None else about.in_whole([report.check.id], 0)
+    lines += _field("reproduce", (again,))
+    canaries = Canaries(case.seed if case is not None else 0)
+    return "\n".join(_cut(canaries.mask(mask(line))) for line in lines)
 
 
 def statement(requirement_id: str, spec: Specification) -> Iterator[str]:
     """Yield a requirement's place, then its sentence."""
     found = spec.requirement(requirement_id)
     yield f"{requirement_id} ({found.level}) {found.document}:{found.line}"
-    yield from textwrap.wrap(found.statement, _WIDTH - len(_INDENT))
+    yield from textwrap.wrap(found.statement, WIDTH - len(_INDENT))
 
 
-def _requirements(check: Check, spec: Specification) -> Iterator[str]:
+def requirements(check: Check, spec: Specification) -> Iterator[str]:
+    """Yield the lines about all requirements of a check."""
     for requirement_id in check.requirements:
         yield from _field("requires", statement(requirement_id, spec))
 
 
-def _given(case: CaseReport) -> Iterator[str]:
+def _head(report: CheckReport, spec: Specification) -> Iterator[str]:
+    check = report.check
+    yield f"{report.outcome.upper()} {check.id} ({check.level}, {check.group}) {check.title}"
+    yield from requirements(check, spec)
+    yield from _field("reason", report.reason.splitlines())
+
+
+def _story(report: CheckReport, case: CaseReport, about: UnderTest) -> Iterator[str]:
     yield from _field("given", (f"scene {case.scene}, case {case.case}, seed {case.seed}", *case.given))
+    yield from _findings(case.told_of(report.check.id))
+    yield from _frames(case, about.clock)
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
@@ -77,11 +85,11 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"{_INDENT}and {len(findings) - _SHOWN_FINDINGS} more of the kind in this case"
 
 
-def _frames(case: CaseReport) -> Iterator[str]:
+def _frames(case: CaseReport, clock: str) -> Iterator[str]:
     entries = case.transcript.around_marks()
     if not entries:
         return
-    yield "  frames    (virtual time in seconds; > is where it went wrong)"
+    yield f"  frames    ({clock}; > is where it went wrong)"
     if entries[0].number:
         yield f"{_INDENT}... {entries[0].number} before"
     for entry in entries:
@@ -92,21 +100,21 @@ def _frames(case: CaseReport) -> Iterator[str]:
 
 
 def _line(entry: Entry, *, is_marked: bool) -> str:
-    line = f"{'> ' if is_marked else '  '}#{entry.number:<3} t={entry.at_s:<10.6g} {entry.who}: {entry.what}"
-    return f"{_INDENT[2:]}{_cut(line)}"
+    mark = "> " if is_marked else "  "
+    return f"{_INDENT[2:]}{mark}#{entry.number:<3} t={entry.at_s:<10.6g} {entry.who}: {entry.what}"
 
 
 def _others(report: CheckReport) -> Iterator[str]:
     count = len(report.broken_by) - 1
-    if count:
+    if count > 0:
         names = [f"{case.scene}/{case.case}" for case in report.broken_by[1:4]]
         more = f" and {count - 3} more" if count > 3 else ""
         yield from _field("also in", (", ".join(names) + more,))
 
 
-def _field(name: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
+def _field(name: str, lines: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(lines):
-        yield f"  {name if number == 0 else '':<10}{_cut(line)}"
+        yield f"  {name if number == 0 else '':<10}{line}"
 
 
 def _cut(line: str) -> str:

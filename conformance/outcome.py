@@ -43,6 +43,19 @@ class Outcome(StrEnum):
     KIT_ERROR = "KIT ERROR"
 
 
+MEANINGS = {
+    Outcome.PASS: "all of it that was tried is as it has to be",
+    Outcome.FAIL: "a binding rule is broken; it counts",
+    Outcome.WARN: "a recommended rule is not kept; it does not count",
+    Outcome.NOT_APPLICABLE: "the rule does not apply here, for the reason given; it does not count",
+    Outcome.NOT_TESTABLE: "the rule applies and could not be tried; what nobody has seen is not proved, so it counts",
+    Outcome.NONDETERMINISTIC: "the same case gave something else the second time; it counts",
+    Outcome.EXPECTED_FAILURE: "it fails, and the baseline knows of it, with a reason and a date; it does not count",
+    Outcome.STALE_BASELINE: "the baseline expects a failure that is none any more, or its date has passed; it counts",
+    Outcome.KIT_ERROR: "the kit itself failed, so there is no verdict",
+}
+"""What it means that a check came out so, and whether it counts against what was put to the test."""
+
 FAILURES = (Outcome.FAIL, Outcome.NOT_TESTABLE, Outcome.NONDETERMINISTIC, Outcome.STALE_BASELINE)
 """The ways of coming out that speak against an adapter."""
 

@@ -15,12 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from .check import Group
-from .failure import failure_text, statement
-from .outcome import Exit, Outcome
+from .failure import statement, told
+from .outcome import MEANINGS, Exit, Outcome
+from .under_test import adapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from enum import StrEnum
 
     from rich.console import Console
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from .check import Check, Scene
     from .outcome import CheckReport, SuiteReport
+    from .under_test import UnderTest
 
     Mask = Callable[[str], str]
 
@@ -51,40 +53,27 @@ class Report:
     def __init__(self, console: Console, mask: Mask) -> None:
         self._console = console
         self._mask = mask
-        self._progress = Progress(
-            TextColumn("  {task.description:<24}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True,
-            redirect_stdout=False, redirect_stderr=False,
-        )  # fmt: skip
-        self._bar: TaskID | None = None
-        self._groups: dict[str, Group] = {}
-        self._group: Group | None = None
+        self._bar = Bar(console)
+        self._groups: dict[str, StrEnum] = {}
+        self._group: StrEnum | None = None
         self._played = 0
-        self._in_all = 0
 
     def begin(self, adapter: str, checks: Sequence[Check], spec: Specification, seed: int, cases: int) -> None:
         """Say what is going to run; `cases` is how many there will be."""
-        self._in_all = cases
         rules = {requirement for check in checks for requirement in check.requirements}
         what = f"{_count(len(checks), 'check')} for {len(rules)} of {len(spec.requirements)} requirements"
         self.say(f"conformance of adapter {adapter}: {what}, seed {seed}", "bold")
         for check in reversed(checks):
             self._groups |= {scene.name: check.group for scene in check.scenes}
-        if self._console.is_terminal:
-            self._progress.start()
+        self._bar.start(cases)
 
     def heard(self, scene: Scene, done: int, total: int) -> None:
         """Show how far a scene has got; without a terminal, a line when a group of checks has been played."""
         if self._console.is_terminal:
-            self._draw(scene, done, total)
+            self._bar.show(scene.name, self._played + done)
+            self._played += total if done == total else 0
         elif done == total:
             self._tally(scene, total)
-
-    def _draw(self, scene: Scene, done: int, total: int) -> None:
-        if self._bar is None:
-            self._bar = self._progress.add_task(scene.name, total=self._in_all)
-        self._progress.update(self._bar, description=scene.name, completed=self._played + done)
-        if done == total:
-            self._played += total
 
     def _tally(self, scene: Scene, cases: int) -> None:
         group = self._groups[scene.name]
@@ -98,18 +87,27 @@ class Report:
             self.say(f"  {self._group:<16}{self._played:>5} played")
         self._group, self._played = None, 0
 
-    def finish(self, report: SuiteReport, spec: Specification, took_s: float, *, is_verbose: bool) -> None:
-        """Print failures, table and verdict."""
-        if self._console.is_terminal:
-            self._progress.stop()
+    def finish(
+        self,
+        report: SuiteReport,
+        spec: Specification,
+        took_s: float,
+        *,
+        is_verbose: bool,
+        about: UnderTest | None = None,
+    ) -> None:
+        """Print failures, table and verdict; `about` is what was put to the test, if not an adapter."""
+        self._bar.stop()
         self._flush()
+        about = about or adapter(report.subject)
         for check in _told_whole(report):
             self.say("")
-            self.block(failure_text(check, spec, report.subject), _STYLES[check.outcome])
-        self._tell_kit_errors(report)
+            self.block(told(check, spec, about, self._mask), _STYLES[check.outcome])
+        self._tell_kit_errors(report, about.kind)
         self.say("")
         self._console.print(_checks_table(report.checks, self._mask) if is_verbose else _groups_table(report.checks))
         self._tell_excused([each for each in report.checks if each.reason])
+        self._tell_meanings(report)
         for check in report.having(Outcome.FAIL):
             self.say(f"  {check.check.id}  {check.outcome}: {check.check.title}", _STYLES[check.outcome])
         self.say("")
@@ -125,12 +123,10 @@ class Report:
         """Print a text as it is, masked."""
         self._console.print(Text(self._mask(text), style=style), soft_wrap=True)
 
-    def _tell_kit_errors(self, report: SuiteReport) -> None:
+    def _tell_kit_errors(self, report: SuiteReport, kind: str) -> None:
         for case in report.kit_errors[:3]:
             self.say("")
-            self.say(
-                f"KIT ERROR in {case.scene}/{case.case}: this is a fault of the kit, not of the adapter", "magenta"
-            )
+            self.say(f"KIT ERROR in {case.scene}/{case.case}: this is a fault of the kit, not of the {kind}", "magenta")
             self.say(case.kit_error or "")
 
     def _tell_excused(self, reports: Sequence[CheckReport]) -> None:
@@ -141,6 +137,41 @@ class Report:
         for reason, few in groupby((each for each in reports if each.is_out_of_reach), key=lambda each: each.reason):
             ids = fill(", ".join(each.check.id for each in few), 108, initial_indent="    ", subsequent_indent="    ")
             self.say(f"  {Outcome.NOT_APPLICABLE}: {reason}:\n{ids}", _STYLES[Outcome.NOT_APPLICABLE])
+
+    def _tell_meanings(self, report: SuiteReport) -> None:
+        """Say what the rarer outcomes mean, and whether they count."""
+        there = {each.outcome for each in report.checks} - {Outcome.PASS, Outcome.FAIL}
+        for outcome in (each for each in Outcome if each in there):
+            self.say(f"  {outcome}: {MEANINGS[outcome]}", "dim")
+
+
+@final
+class Bar:
+    """How far a run has got, on a terminal; elsewhere it does nothing."""
+
+    def __init__(self, console: Console) -> None:
+        self._is_shown = console.is_terminal
+        self._progress = Progress(
+            TextColumn("  {task.description:<24}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
+        self._task: TaskID | None = None
+
+    def start(self, total: int) -> None:
+        """Begin; there will be `total` steps."""
+        if self._is_shown:
+            self._task = self._progress.add_task("", total=total)
+            self._progress.start()
+
+    def show(self, what: str, done: int) -> None:
+        """Show what goes on and how much is done."""
+        if self._task is not None:
+            self._progress.update(self._task, description=what, completed=done)
+
+    def stop(self) -> None:
+        """Take it away."""
+        if self._is_shown:
+            self._progress.stop()
 
 
 def _told_whole(report: SuiteReport) -> Iterator[CheckReport]:
@@ -185,7 +216,7 @@ def _groups_table(reports: Sequence[CheckReport]) -> Table:
     table = Table("group", box=None, pad_edge=False)
     for outcome in outcomes:
         table.add_column(outcome, justify="right")
-    for group in Group:
+    for group in dict.fromkeys(each.check.group for each in reports):
         counts = Counter(each.outcome for each in reports if each.check.group is group)
         if counts:
             table.add_row(group, *(_cell(outcome, counts[outcome]) for outcome in outcomes))

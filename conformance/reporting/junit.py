@@ -20,7 +20,7 @@ _FAILURES = frozenset({"fail", "not-testable", "nondeterministic", "stale-baseli
 
 def junit(record: Record) -> str:
     """Return the document."""
-    name = f"conformance of {record.adapter}"
+    name = f"conformance of {record.subject}"
     root = Element("testsuites", {"name": name} | _counts(record.checks, record.kit_errors))
     for group in record.groups:
         checks = [check for check in record.checks if check.group == group]
@@ -50,7 +50,7 @@ def _counts(checks: Sequence[CheckResult], errors: Sequence[KitError] = ()) -> d
 
 
 def _add_check(suite: Element, record: Record, check: CheckResult) -> None:
-    place = f"conformance.{record.adapter}.{check.group}"
+    place = f"conformance.{record.subject}.{check.group}"
     case = SubElement(suite, "testcase", classname=place, name=f"{check.id} {check.title}", time="0")
     properties = SubElement(case, "properties")
     for requirement in check.requirements:
@@ -73,6 +73,6 @@ def _message(check: CheckResult) -> str:
 
 
 def _add_kit_error(suite: Element, record: Record, error: KitError) -> None:
-    place = f"conformance.{record.adapter}.{_KIT}"
+    place = f"conformance.{record.subject}.{_KIT}"
     case = SubElement(suite, "testcase", classname=place, name=f"{error.scene}/{error.case}", time="0")
     SubElement(case, "error", type="kit-error", message="a fault of the kit").text = error.trace

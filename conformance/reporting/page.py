@@ -42,7 +42,7 @@ def page(record: Record) -> str:
 
 
 def _lines(record: Record) -> Iterator[str]:
-    title = f"Conformance of {escape(record.adapter)}"
+    title = f"Conformance of {escape(record.subject)}"
     yield "<!doctype html>"
     yield '<html lang="en">'
     yield "<head>"

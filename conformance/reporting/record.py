@@ -1,7 +1,7 @@
 """What `report.json` holds, as types: one run, made of what the run found and nothing else.
 
-No time of day, no duration, no fact of the machine: two runs with one seed make the same bytes. `report.schema.json`
-beside this file says the same to other programs; a test holds the two together.
+No time of day, no duration of the run, no fact of the machine: two runs against an adapter with one seed make the same
+bytes. `report.schema.json` beside this file says the same to other programs; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-FORMAT = "orchestratord-conformance-report/1"
+FORMAT = "orchestratord-conformance-report/2"
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,7 +38,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An entry of a transcript at virtual time `at_s`; `is_wrong` marks where it went wrong."""
+    """An entry of a transcript at `at_s`, in virtual time or in that of a service; `is_wrong` marks where it went wrong."""
 
     number: int
     at_s: float
@@ -93,15 +93,16 @@ class KitError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run; `totals` has a count for each outcome seen.
+    """One run against the adapter or the service `subject`; `totals` has a count for each outcome seen.
 
-    `is_whole` says that no check of the suite was left out, `is_black_box` that there was a running engine behind the
-    adapter, in real time: nothing was induced in it, and the next run may differ.
+    `is_whole` says that no check of the suite was left out, `is_black_box` that it was a running service, or that there
+    was a running engine behind the adapter, in real time: nothing was induced in it, and the next run may differ.
     """
 
     format: str
     suite: Suite
-    adapter: str
+    kind: str
+    subject: str
     seed: int
     is_whole: bool
     is_black_box: bool

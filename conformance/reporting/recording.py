@@ -10,9 +10,9 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from conformance.catalogue import CHECKS
-from conformance.failure import failure_text, reproduce
+from conformance.failure import told
 from conformance.outcome import Exit, Outcome
+from conformance.under_test import SERVICE, adapter
 from specs import lock_text, locked
 
 from .cleaning import TOLD_CASES, TOLD_FINDINGS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from conformance.check import Check
     from conformance.outcome import CaseReport, CheckReport, SuiteReport
+    from conformance.under_test import UnderTest
     from specs import Specification
 
 VERDICTS = {
@@ -33,17 +34,19 @@ VERDICTS = {
 }
 
 
-def recorded(report: SuiteReport, spec: Specification) -> Record:
-    """Return the record of a cleaned run."""
-    checks = tuple(_check(each, spec, report.subject) for each in report.checks)
+def recorded(report: SuiteReport, spec: Specification, about: UnderTest | None = None) -> Record:
+    """Return the record of a cleaned run; `about` is what was put to the test, if not the adapter of that name."""
+    about = about or adapter(report.subject)
+    checks = tuple(_check(each, spec, about) for each in report.checks)
     rules = sorted({id for check in checks for id in check.requirements})
     return Record(
         format=FORMAT,
         suite=suite(spec),
-        adapter=report.subject,
+        kind=about.kind,
+        subject=report.subject,
         seed=report.seed,
-        is_whole={each.check.id for each in report.checks} >= set(CHECKS),
-        is_black_box=any(each.is_out_of_reach for each in report.checks),
+        is_whole={each.check.id for each in report.checks} >= set(about.every),
+        is_black_box=about.kind == SERVICE or any(each.is_out_of_reach for each in report.checks),
         verdict=VERDICTS[report.exit_code],
         exit_code=int(report.exit_code),
         cases=report.cases,
@@ -52,7 +55,7 @@ def recorded(report: SuiteReport, spec: Specification) -> Record:
         checks=checks,
         requirements={id: _rule(id, spec) for id in rules},
         kit_errors=tuple(_kit_error(case) for case in report.kit_errors),
-        reproduce=_reproduce(report),
+        reproduce=f"{about.in_whole([each.check.id for each in report.checks], report.seed)} --report DIR",
     )
 
 
@@ -67,7 +70,7 @@ def word(outcome: Outcome) -> str:
     return outcome.name.lower().replace("_", "-")
 
 
-def _check(report: CheckReport, spec: Specification, adapter: str) -> CheckResult:
+def _check(report: CheckReport, spec: Specification, about: UnderTest) -> CheckResult:
     check = report.check
     return CheckResult(
         id=check.id,
@@ -82,12 +85,12 @@ def _check(report: CheckReport, spec: Specification, adapter: str) -> CheckResul
         causes=check.causes,
         played=report.executed,
         broken=len(report.broken_by),
-        cases=tuple(_case(check, case, adapter) for case in report.broken_by[:TOLD_CASES]),
-        text=failure_text(report, spec, adapter) if report.broken_by else report.reason,
+        cases=tuple(_case(check, case, about) for case in report.broken_by[:TOLD_CASES]),
+        text="" if report.outcome is Outcome.PASS else told(report, spec, about),
     )
 
 
-def _case(check: Check, case: CaseReport, adapter: str) -> BrokenCase:
+def _case(check: Check, case: CaseReport, about: UnderTest) -> BrokenCase:
     transcript, found = case.transcript, case.told_of(check.id)
     return BrokenCase(
         scene=case.scene,
@@ -107,7 +110,7 @@ def _case(check: Check, case: CaseReport, adapter: str) -> BrokenCase:
             for each in transcript.around_marks()
         ),
         entries=len(transcript.entries),
-        reproduce=reproduce(check, case, adapter),
+        reproduce=about.again(check, case),
     )
 
 
@@ -128,11 +131,3 @@ def _totals(checks: Iterable[CheckResult]) -> dict[str, int]:
 
 def _groups(checks: Iterable[CheckResult]) -> list[str]:
     return list(dict.fromkeys(check.group for check in checks))
-
-
-def _reproduce(report: SuiteReport) -> str:
-    """Return the command that makes this report again; a run of single cases is repeated as whole checks."""
-    ids = [each.check.id for each in report.checks]
-    only = "" if set(ids) >= set(CHECKS) else f" --only {','.join(ids)}"
-    seed = f" --seed {report.seed}" if report.seed else ""
-    return f"python -m conformance run --adapter {report.subject}{only}{seed} --report DIR"

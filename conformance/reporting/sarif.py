@@ -26,7 +26,7 @@ def sarif(record: Record) -> str:
     places = {check.id: number for number, check in enumerate(record.checks)}
     run: Member = {
         "tool": {"driver": _driver(record)},
-        "automationDetails": {"id": f"conformance/{record.adapter}/"},
+        "automationDetails": {"id": f"conformance/{record.subject}/"},
         "invocations": [_invocation(record)],
         "results": [_result(record, check, places[check.id]) for check in record.broken if check.text],
         "columnKind": "unicodeCodePoints",
@@ -76,7 +76,7 @@ def _result(record: Record, check: CheckResult, place: int) -> Member:
         "level": _LEVELS.get(check.outcome, "error"),
         "message": {"text": check.text},
         "locations": [_location(record, id) for id in check.requirements[:1]],
-        "partialFingerprints": {"checkOfAdapter/v1": sha256(f"{record.adapter} {check.id}".encode()).hexdigest()},
+        "partialFingerprints": {"checkOfAdapter/v1": sha256(f"{record.subject} {check.id}".encode()).hexdigest()},
         "properties": {"outcome": check.outcome, "requirements": list(check.requirements), "cases": check.broken},
     }
     if check.cases:
@@ -88,7 +88,7 @@ def _location(record: Record, id: str) -> Member:
     rule = record.requirements[id]
     return {
         "physicalLocation": {"artifactLocation": {"uri": rule.document}, "region": {"startLine": rule.line}},
-        "logicalLocations": [{"name": record.adapter, "kind": "module"}],
+        "logicalLocations": [{"name": record.subject, "kind": "module"}],
     }
 
 

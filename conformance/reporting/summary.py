@@ -55,7 +55,7 @@ def fenced(text: str, language: str = "text") -> str:
 
 
 def _lines(record: Record) -> Iterator[str]:
-    yield f"# Conformance of {quoted(record.adapter)}"
+    yield f"# Conformance of {quoted(record.subject)}"
     yield ""
     yield f"**{VERDICTS[record.verdict]}**: {_tally(record)}."
     yield ""

@@ -46,7 +46,7 @@ def verdicts() -> str:
         ["adapter", "verdict", "checks", "cases", "what did not just pass"],
         (
             (
-                f"[{record.adapter}]({_FOLDER}/{shipped.version}/{record.adapter}/SUMMARY.md)",
+                f"[{record.subject}]({_FOLDER}/{shipped.version}/{record.subject}/SUMMARY.md)",
                 VERDICTS[record.verdict],
                 str(len(record.checks)),
                 str(record.cases),
@@ -61,7 +61,7 @@ def groups() -> str:
     """Return adapters x groups of checks."""
     shipped = _shipped()
     names = list(dict.fromkeys(group for record in shipped.records for group in record.groups))
-    rows = ((record.adapter, *(_counts(record.groups.get(name, {})) for name in names)) for record in shipped.records)
+    rows = ((record.subject, *(_counts(record.groups.get(name, {})) for name in names)) for record in shipped.records)
     return table(["adapter", *names], rows)
 
 

@@ -23,14 +23,14 @@ FOLDER = REPORTS / KEPT_NOW.version
 
 
 def test_every_subject_has_a_report_of_the_newest_suite() -> None:
-    assert [each.adapter for each in KEPT_NOW.records] == list(SUBJECTS)
+    assert [each.subject for each in KEPT_NOW.records] == list(SUBJECTS)
     assert [each.adapter for each in KEPT_NOW.costs] == list(SUBJECTS)
     assert {each.suite.version for each in KEPT_NOW.records} == {KEPT_NOW.version}
 
 
 def test_every_kept_report_is_of_the_whole_suite_and_conforms() -> None:
     assert all(each.is_whole for each in KEPT_NOW.records)
-    assert {each.adapter: each.verdict for each in KEPT_NOW.records if each.verdict != "conforming"} == {}
+    assert {each.subject: each.verdict for each in KEPT_NOW.records if each.verdict != "conforming"} == {}
     assert len({each.suite.sha256 for each in KEPT_NOW.records}) == 1
 
 
