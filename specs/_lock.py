@@ -24,8 +24,15 @@ class LockError(ValueError):
     """The text is no lock; the message says why."""
 
 
-class Locked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One requirement as it was agreed on; `place` is document and section."""
+class Former(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a requirement said at an older revision."""
+
+    revision: int
+    text: str
+
+
+class Locked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One requirement as it was agreed on; `place` is document and section, `former` what it said before."""
 
     id: str
     level: str
@@ -34,6 +41,12 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     place: str
     text: str
     sha256: str
+    former: tuple[Former, ...] = ()
+
+    def text_at(self, revision: int) -> str | None:
+        """Return what the requirement said at a revision; None if that is not known."""
+        texts = {each.revision: each.text for each in self.former} | {self.revision: self.text}
+        return texts.get(revision)
 
     @property
     def is_intact(self) -> bool:
@@ -71,8 +84,12 @@ EMPTY = Lock()
 
 
 def locked(spec: Specification, before: Lock = EMPTY) -> Lock:
-    """Return the lock of the documents; what `before` has and they have not becomes a tombstone."""
-    now = {each.id: _locked(spec, each) for each in spec.requirements.values()}
+    """Return the lock of the documents; what `before` has and they have not becomes a tombstone.
+
+    What a requirement said at an older revision stays, so that whoever relied on it can see what is different.
+    """
+    agreed = before.by_id()
+    now = {each.id: _locked(spec, each, agreed.get(each.id)) for each in spec.requirements.values()}
     dead = before.tombstones() | {
         each.id: Tombstone(id=each.id, revision=each.revision, text=each.text, successor=spec.aliases.get(each.id, ""))
         for each in before.requirements
@@ -105,7 +122,7 @@ def normal(statement: str) -> str:
     return " ".join(unicodedata.normalize("NFC", statement).split())
 
 
-def _locked(spec: Specification, requirement: Requirement) -> Locked:
+def _locked(spec: Specification, requirement: Requirement, before: Locked | None) -> Locked:
     text, profile = normal(requirement.statement), spec.profile_of(requirement)
     return Locked(
         id=requirement.id,
@@ -115,7 +132,15 @@ def _locked(spec: Specification, requirement: Requirement) -> Locked:
         place=f"{requirement.document.rpartition('/')[2]}{_anchor(requirement.section)}",
         text=text,
         sha256=_digest(text),
+        former=_former(requirement, before),
     )
+
+
+def _former(requirement: Requirement, before: Locked | None) -> tuple[Former, ...]:
+    if before is None:
+        return ()
+    is_revised = requirement.revision > before.revision
+    return (*before.former, Former(revision=before.revision, text=before.text)) if is_revised else before.former
 
 
 def _anchor(section: str) -> str:

@@ -115,6 +115,15 @@ _PROOFS = (
          "given as evidence.", "make it run and pass, or exclude it with a reason"),
     Code("SPEC116", "check defined twice", "Two checks with one id: a report cannot tell them apart.",
          "give one of them an id of its own"),
+    Code("SPEC117", "check without a pin", "Nobody has said which revision of the requirement the check was written "
+         "for, so a later one would pass unnoticed.", "run: conformance gate --fix"),
+    Code("SPEC118", "check for another text", "The requirement was revised since somebody last held the check against "
+         "it. The check may still test what was said before.",
+         "look whether the check tests what is said now, then run: conformance gate --pin CHECK"),
+    Code("SPEC119", "pin of nothing", "The check is gone, or does not name the requirement any more.",
+         "run: conformance gate --fix"),
+    Code("SPEC120", "pins unreadable", "A line that cannot be read pins nothing; a merge may have left marks in it.",
+         "restore the file from version control, or take out the line, then run: conformance gate --fix"),
 )  # fmt: skip
 
 _EXCEPTIONS = (

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from conformance.outcome import Exit
 from specs import LOCK, LockError, SpecError
-from specs.__main__ import update
 
 from . import baseline, evidence, kit
 from .base import BaseError
@@ -23,6 +22,7 @@ from .codes import CODES
 from .document_rules import unreadable
 from .evidence import EvidenceError
 from .facts import Evidence
+from .fixing import fix_lock, fix_pins
 from .gathering import Sources, gather
 from .rendering import FORMS, explained
 from .verdict import judge, verdict
@@ -62,6 +62,7 @@ class GateArguments(argparse.Namespace):
     hunt: bool
     record: Path | None
     fix: bool
+    pin: list[str]
     format: str
     output: Path | None
     explain: Code | None
@@ -82,7 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--evidence", action="append", default=[], type=Path, metavar="FILE", help="count what was run elsewhere")
     add("--record", type=Path, metavar="FILE", help="write what was run here as evidence")
     add("--baseline", type=Path, metavar="FILE", help=f"known failures (default: {baseline.FILE}, if it is there)")
-    add("--fix", action="store_true", help="bring the lock up to date first; nothing else is ever changed")
+    add("--fix", action="store_true", help="bring the lock up to date first, and pin new checks; nothing else changes")
+    add("--pin", action="extend", default=[], type=_ids, metavar="CHECK", help="confirm that a check, or several with "
+        "commas between, tests what its requirements say now")  # fmt: skip
     add("--format", choices=FORMS, default="text", metavar="FORM", help=f"one of: {', '.join(FORMS)} (default text)")
     add("--output", type=Path, metavar="FILE", help="write them to a file")
     add("--explain", type=_code, metavar="CODE", help="explain a code and stop")
@@ -112,8 +115,8 @@ def _gate(arguments: GateArguments) -> Exit:
     if not sources.documents.is_dir():
         raise BaseError(f"there is no folder {sources.documents}; name the one of the documents with --specs")
     try:
-        if arguments.fix:
-            update(sources.documents)
+        if arguments.fix or arguments.pin:
+            fix_lock(sources.documents)
         project = gather(sources)
     except SpecError as error:
         found = verdict([unreadable(error)])
@@ -121,6 +124,8 @@ def _gate(arguments: GateArguments) -> Exit:
         return found.exit_code
     except LockError as error:
         raise BaseError(f"{sources.documents / LOCK}: {error}") from None
+    if arguments.fix or arguments.pin:
+        project = fix_pins(sources, project, arguments.pin)
     if arguments.record is not None:
         arguments.record.write_text(evidence.text(project.evidence, project.spec), encoding="utf-8")
     found = judge(project)
@@ -156,6 +161,10 @@ def _write(arguments: GateArguments, text: str) -> None:
         sys.stdout.write(text)
     else:
         arguments.output.write_text(text, encoding="utf-8")
+
+
+def _ids(text: str) -> list[str]:
+    return [id.strip().upper() for id in text.split(",") if id.strip()]
 
 
 def _code(text: str) -> Code:

@@ -62,6 +62,16 @@ class Word:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The revision of a requirement that somebody last held a check against; ids as the check writes them."""
+
+    check: str
+    requirement: str
+    revision: int
+    place: Place
+
+
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a check came out for one adapter, and in how many cases it was executed."""
 
@@ -119,6 +129,7 @@ class Project:
     base: Lock | None = None
     checks: Sequence[CheckFact] = ()
     mutants: Sequence[MutantFact] = ()
+    pins: Sequence[Pin] = ()
     tests: Sequence[TestFact] = ()
     words: Mapping[str, Sequence[Word]] = field(default_factory=dict)
     evidence: Evidence = field(default_factory=Evidence)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import specs
 from specs import LOCK, LockError, load_from, read_lock
 
-from . import baseline, evidence, kit
+from . import baseline, evidence, kit, pins
 from .base import lock_at
 from .facts import Evidence, Project
 from .finding import Finding, Place
@@ -45,10 +45,11 @@ def gather(sources: Sources) -> Project:
     spec, troubles = load_from(sources.documents), list[Finding]()
     text, lock = _lock(sources.documents / LOCK, troubles)
     places = {source for each in spec.agreements for source in each.code}
-    is_kit = _is_kit(sources.documents)
+    is_kit = is_of_kit(sources.documents)
     found, late = evidence.read(sources.evidence, spec)
     if is_kit and sources.play is not None:
         found = evidence.join(sources.play(), found)
+    pinned, unpinned = pins.read(kit.pins_file(sources.root)) if is_kit else ([], [])
     expected, wrong = baseline.read(sources.baseline) if sources.baseline is not None else ([], [])
     return Project(
         spec=spec,
@@ -59,11 +60,12 @@ def gather(sources: Sources) -> Project:
         base=lock_at(sources.documents, sources.base) if sources.base else None,
         checks=kit.checks(sources.root) if is_kit else (),
         mutants=kit.mutants(sources.root) if is_kit else (),
+        pins=pinned,
         tests=marked_tests(sources.tests, troubles),
         words={source: words_in_code(sources.root, source, troubles) for source in sorted(places)},
         evidence=found,
         baseline=expected,
-        troubles=[*troubles, *late, *wrong],
+        troubles=[*troubles, *late, *wrong, *unpinned],
     )
 
 
@@ -78,6 +80,7 @@ def _lock(path: Path, troubles: list[Finding]) -> tuple[str, Lock | None]:
         return "", None
 
 
-def _is_kit(documents: Path) -> bool:
+def is_of_kit(documents: Path) -> bool:
+    """Whether these documents are the kit's own, which its catalogues are for."""
     own = Path(specs.__file__).parent
     return documents.resolve() == own.resolve()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ADAPTERS = tuple(SUBJECTS)
 FIRST = "mock"
 _CATALOGUE = Place("conformance/catalogue.py")
+_PINS = Path(inspect.getfile(specs)).parent.parent / "conformance" / "pins.toml"
 _CHECKS = Path(inspect.getfile(specs)).parent.parent / "conformance" / "checks"
 
 
@@ -47,6 +48,11 @@ def checks(root: Path) -> list[CheckFact]:
         for check in CHECKS.values()
     ]
     return [*of_adapters, *service_kit.checks(root)]
+
+
+def pins_file(root: Path) -> Path:
+    """Return the file in which the kit's checks are pinned to revisions."""
+    return Path(seen_from(root, Place(str(_PINS))).file)
 
 
 def mutants(root: Path) -> list[MutantFact]:

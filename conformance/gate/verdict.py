@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from conformance.check import Level
 from conformance.outcome import ENOUGH, Exit
 
-from . import code_rules, document_rules, exception_rules, proof_rules
+from . import code_rules, document_rules, exception_rules, pin_rules, proof_rules
 from .codes import TOO_LITTLE, Severity
 from .finding import Finding
 from .proofs import Proofs
@@ -38,6 +38,7 @@ RULES: tuple[Callable[[Project], Iterable[Finding]], ...] = (
     proof_rules.requirements,
     proof_rules.advice,
     proof_rules.checks,
+    pin_rules.pins,
     proof_rules.animals,
     proof_rules.tests,
     exception_rules.exclusions,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from conformance.gate.document_rules import unreadable
 from conformance.gate.facts import Evidence, Run
+from conformance.gate.pins import settled
 from conformance.gate.verdict import Verdict, judge, verdict
 from specs import SpecError
 from specs.__main__ import write_lock
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from conformance.gate.facts import CheckFact, MutantFact, Project, TestRuns
+    from conformance.gate.facts import CheckFact, MutantFact, Pin, Project, TestRuns
 
     Facts = Callable[[Project], Project]
 
@@ -80,11 +81,19 @@ def suite(name: str, code: str, at: tuple[str, str], facts: Facts) -> Broken:
 
 
 def checks(*checks: CheckFact) -> Facts:
-    """Judge with other checks, and the broken adapters of those that are left."""
+    """Judge with other checks, the broken adapters of those that are left, and a pin for each."""
     ids = {check.id for check in checks}
     return lambda project: replace(
-        project, checks=checks, mutants=[each for each in project.mutants if each.killed_by in ids]
+        project,
+        checks=checks,
+        mutants=[each for each in project.mutants if each.killed_by in ids],
+        pins=settled((), checks, project.spec),
     )
+
+
+def pins(*pins: Pin) -> Facts:
+    """Judge with other pins."""
+    return lambda project: replace(project, pins=pins)
 
 
 def mutants(*mutants: MutantFact) -> Facts:

@@ -91,7 +91,7 @@ LOCKS = [
         name="a revision that the lock has not",
         code="SPEC016",
         at=(LOCK, ""),
-        edit=("specs/events.md", "[EV-1001 r1]", "[EV-1001 r2]"),
+        edit=("specs/events.md", "[EV-1003 r1]", "[EV-1003 r2]"),
         is_locked=False,
     ),
     Broken(name="a lock laid out by hand", code="SPEC016", at=(LOCK, ""), edit=(LOCK, "  ", " "), is_locked=False),

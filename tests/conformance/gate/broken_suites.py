@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from conformance.check import Level
 from conformance.gate import baseline
-from conformance.gate.facts import CheckFact, Evidence, MutantFact, Run, TestFact, TestRuns
-from conformance.gate.finding import Place
+from conformance.gate.facts import CheckFact, Evidence, MutantFact, Pin, Run, TestFact, TestRuns
+from conformance.gate.finding import Finding, Place
 from conformance.outcome import Outcome
 from specs import Lock, Tombstone, lock_text
 
-from .breaking import Broken, checks, document, mutants, runs, suite
-from .project import CHECKS, MUTANTS, PASSED, RUNS
+from .breaking import Broken, checks, document, mutants, pins, runs, suite
+from .project import CHECKS, MUTANTS, PASSED, PINS, RUNS
 
 if TYPE_CHECKING:
     from conformance.gate.facts import Project
 
 FIRST, SECOND, *OTHERS = CHECKS
 TESTS = "tests/test_it.py"
+PINNED_AT = Place("pins.toml", 9)
 FAILED = Run(Outcome.FAIL, 1)
 ALL_RAN = {id: TestRuns(passed=1) for id in ("SV-1001", "SV-1002", "EV-1003")}
 ENTRY = '[[expected]]\nadapter = "one"\ncheck = "CK-01"\nreason = "known"\nuntil = 2026-01-31\n'
@@ -37,6 +38,16 @@ def extra(id: str, *requirements: str) -> CheckFact:
 def one(**changed: Run) -> dict[str, dict[str, Run]]:
     """Return the runs with other ones of the first adapter."""
     return {**RUNS, "one": RUNS["one"] | {id.replace("_", "-"): run for id, run in changed.items()}}
+
+
+def others(index: int) -> tuple[Pin, ...]:
+    """Return all pins but one."""
+    return (*PINS[:index], *PINS[index + 1 :])
+
+
+def unreadable_pins(project: Project) -> Project:
+    """Let a merge have left a mark in the file of pins."""
+    return replace(project, troubles=[Finding("SPEC120", Place("pins.toml", 8), "pins.toml", "'=======' is no pin")])
 
 
 def named(*tests: TestFact) -> object:
@@ -161,6 +172,36 @@ PROOFS = [
     Broken(
         name="tests that do not parse", code="SPEC311", at=("tests/test_b.py", ""), files={"tests/test_b.py": "def ("}
     ),
+]
+PINNED = [
+    suite("a check that is not pinned", "SPEC117", ("checks.py", "1"), pins(*PINS[1:])),
+    suite("a check of which one requirement is not pinned", "SPEC117", ("checks.py", "2"), pins(PINS[0], *PINS[2:])),
+    suite("a check for an older text", "SPEC118", ("checks.py", "2"), pins(replace(PINS[1], revision=1), *others(1))),
+    suite("a check for a text to come", "SPEC118", ("checks.py", "1"), pins(replace(PINS[0], revision=2), *others(0))),
+    Broken(
+        name="a requirement that was revised under its check",
+        code="SPEC118",
+        at=("checks.py", "1"),
+        edit=(
+            "specs/events.md",
+            "[EV-1001 r1] An event **MUST** have a kind",
+            "[EV-1001 r2] An event **MUST** be kind",
+        ),
+    ),
+    Broken(
+        name="a requirement that was revised under its older id",
+        code="SPEC118",
+        at=("checks.py", "4"),
+        edit=("specs/service.md", "[SV-1001 r1", "[SV-1001 r2"),
+        facts=lambda project: replace(
+            project,
+            pins=[pin for pin in project.pins if pin.requirement != "SV-1001"]
+            + [Pin(id, "SV-1001", 2, Place("pins.toml", 9)) for id in ("CK-03", "CK-05")],
+        ),
+    ),
+    suite("a pin of no check", "SPEC119", ("pins.toml", "9"), pins(*PINS, Pin("CK-99", "EV-1001", 1, PINNED_AT))),
+    suite("a pin of no name", "SPEC119", ("pins.toml", "9"), pins(*PINS, Pin("CK-01", "EV-1002", 2, PINNED_AT))),
+    suite("marks of a merge in the pins", "SPEC120", ("pins.toml", "8"), unreadable_pins),
 ]
 EXCEPTIONS = [
     excluded("no reason", "SPEC201", '"EV-1003"', 'reason = "looks are no behaviour"\n', ""),

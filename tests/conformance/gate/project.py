@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from conformance.check import Level
 from conformance.gate import baseline
-from conformance.gate.facts import CheckFact, Evidence, MutantFact, Project, Run
+from conformance.gate.facts import CheckFact, Evidence, MutantFact, Pin, Project, Run
 from conformance.gate.finding import Place
 from conformance.gate.gathering import Sources, gather
 from conformance.outcome import Outcome
@@ -212,6 +212,15 @@ MUTANTS = (
     MutantFact(name="is-deaf", killed_by="CK-04", place=Place("zoo.py", 4)),
     MutantFact(name="is-gone", killed_by="CK-05", place=Place("zoo.py", 5)),
 )
+PINS = (
+    Pin("CK-01", "EV-1001", 1, Place("pins.toml", 1)),
+    Pin("CK-02", "EV-1002", 2, Place("pins.toml", 2)),
+    Pin("CK-02", "EV-1005", 1, Place("pins.toml", 3)),
+    Pin("CK-03", "SV-1001", 1, Place("pins.toml", 4)),
+    Pin("CK-04", "OLD-0001", 1, Place("pins.toml", 5)),
+    Pin("CK-05", "SV-1001", 1, Place("pins.toml", 6)),
+    Pin("CK-06", "EV-1004", 1, Place("pins.toml", 7)),
+)
 PASSED = Run(Outcome.PASS, 1)
 RUNS = {
     "one": {check.id: PASSED for check in CHECKS} | {"CK-02": Run(Outcome.NOT_APPLICABLE, 0)},
@@ -252,4 +261,4 @@ def sources(folder: Path) -> Sources:
 
 def gathered(folder: Path) -> Project:
     """Return the project with its suite and evidence."""
-    return replace(gather(sources(folder)), checks=CHECKS, mutants=MUTANTS, evidence=EVIDENCE)
+    return replace(gather(sources(folder)), checks=CHECKS, mutants=MUTANTS, pins=PINS, evidence=EVIDENCE)

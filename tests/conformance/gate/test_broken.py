@@ -14,7 +14,7 @@ from conformance.outcome import Exit
 from .breaking import checks, runs
 from .broken_code import CODE
 from .broken_documents import AGREEMENTS, LOCKS, UNREADABLE
-from .broken_suites import ENTRY, EXCEPTIONS, FAILED, PROOFS, extra, one
+from .broken_suites import ENTRY, EXCEPTIONS, FAILED, PINNED, PROOFS, extra, one
 from .project import CHECKS, TODAY, edit, gathered, write
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .breaking import Broken
 
-ALL = [*UNREADABLE, *LOCKS, *AGREEMENTS, *PROOFS, *EXCEPTIONS, *CODE]
+ALL = [*UNREADABLE, *LOCKS, *AGREEMENTS, *PROOFS, *PINNED, *EXCEPTIONS, *CODE]
 
 
 @pytest.mark.req("GATE-1001", "GATE-1003")
