@@ -16,7 +16,6 @@ from .failure import failure_text
 from .outcome import Exit, Outcome
 from .runner import run_checks
 from .selection import select_whole
-from .subjects import SUBJECTS
 from .zoo import (
     cancel_faults,
     escape_faults,
@@ -31,14 +30,13 @@ from .zoo import (
     stream_faults,
     wire_mutants,
 )
-from .zoo.subject import ZooSubject
+from .zoo.subject import zoo_subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .check import Check
     from .outcome import CheckReport, SuiteReport
-    from .subject import Subject
     from .zoo.animals import Mutant, Reference
     from .zoo.subject import Animal
 
@@ -80,7 +78,7 @@ REFERENCES: tuple[Reference, ...] = references.REFERENCES
 def hunt(mutant: Mutant, *, is_whole: bool = False) -> Kill:
     """Run the check that has to catch the mutant until it does, or with `is_whole` every check to its end."""
     checks = list(CHECKS.values()) if is_whole else [CHECKS[mutant.killed_by]]
-    result = _run(mutant.name, mutant.animal, SUBJECTS[mutant.base], checks, stop_early=not is_whole)
+    result = _run(mutant.name, mutant.animal, mutant.base, checks, stop_early=not is_whole)
     caught = {each.check.id: each for each in result.having(Outcome.FAIL, Outcome.WARN)}
     own = caught.get(mutant.killed_by)
     text = failure_text(own, specs.load(), mutant.name) if own is not None else ""
@@ -89,7 +87,7 @@ def hunt(mutant: Mutant, *, is_whole: bool = False) -> Kill:
 
 def blamed(reference: Reference) -> tuple[Sequence[CheckReport], Exit]:
     """Return the checks that blame an odd but correct adapter, and how the run came out."""
-    result = _run(reference.name, reference.animal, SUBJECTS[reference.base], list(CHECKS.values()), stop_early=True)
+    result = _run(reference.name, reference.animal, reference.base, list(CHECKS.values()), stop_early=True)
     broken = result.having(Outcome.FAIL, Outcome.WARN, Outcome.NOT_TESTABLE)
     return [each for each in broken if each.check.id not in reference.warns], result.exit_code
 
@@ -100,6 +98,6 @@ def unproved(kills: Iterable[Kill]) -> list[str]:
     return [check_id for check_id in CHECKS if check_id not in proved]
 
 
-def _run(name: str, animal: Animal, base: Subject, checks: list[Check], *, stop_early: bool) -> SuiteReport:
-    subject = ZooSubject(name, base, animal)
+def _run(name: str, animal: Animal, base: str, checks: list[Check], *, stop_early: bool) -> SuiteReport:
+    subject = zoo_subject(name, animal, base)
     return run_checks(subject, select_whole(checks), specs.load(), every=list(CHECKS.values()), stop_early=stop_early)

@@ -1,13 +1,19 @@
-"""A subject whose adapter is an animal of the zoo."""
+"""Subjects whose adapter is an animal of the zoo.
+
+An animal is put around the adapter of a base, or it is the plain adapter with one of its parts exchanged.
+"""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import trio
 
+from conformance.subjects import SUBJECTS
+
+from .plain import PLAIN, plain_subject
 from .wrapper import Stream, Surroundings, Wrapper
 
 if TYPE_CHECKING:
@@ -17,7 +23,19 @@ if TYPE_CHECKING:
     from conformance.subject import Fault, Rig, Situation, Subject
     from specs import Specification
 
-    Animal = type[Stream | Wrapper]
+    from .plain.subject import Part
+
+    Animal = type[Stream | Wrapper] | Part
+
+BASES: Mapping[str, Subject] = {**SUBJECTS, PLAIN.name: PLAIN}
+"""The subjects that animals are made from, by name."""
+
+
+def zoo_subject(name: str, animal: Animal, base: str) -> Subject:
+    """Return the subject whose adapter is this animal."""
+    if issubclass(animal, Stream | Wrapper):
+        return ZooSubject(name, BASES[base], cast("type[Stream | Wrapper]", animal))
+    return plain_subject(name, cast("Part", animal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +44,7 @@ class ZooSubject:
 
     name: str
     base: Subject
-    animal: Animal
+    animal: type[Stream | Wrapper]
 
     @property
     def engine(self) -> str:
