@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _OK = 200
 _CONNECT_S = 5.0
 _CALL_S = 30.0
+_CLOSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,8 @@ class PlainAdapter:
             yield answer
         finally:
             self.answers.remove(answer)
-            await answer.leave()
+            with trio.move_on_after(_CLOSE_S, shield=True):
+                await answer.leave()
 
     async def cancel(self, task_id: TaskId) -> None:
         """Stop the streams of this id."""
@@ -209,7 +211,8 @@ class PlainAdapter:
             headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
             return head.status_code, headers, await connection.whole()
         finally:
-            await connection.close()
+            with trio.move_on_after(_CLOSE_S, shield=True):
+                await connection.close()
 
 
 def read_models(body: bytes) -> Models:

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import trio
+
 from conformance.engines.host import Link
 from conformance.engines.openai import OpenAiDouble, OpenAiSettings
 from conformance.subjects.http_engine import HttpSubject
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     Part = type[PlainAdapter | Answer | Connection | EventReader | Failures]
 
+_CLOSE_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class PlainFactory:
@@ -41,7 +45,8 @@ class PlainFactory:
         try:
             yield adapter
         finally:
-            await adapter.close()
+            with trio.move_on_after(_CLOSE_S, shield=True):
+                await adapter.close()
 
 
 def plain_subject(name: str, part: Part = PlainAdapter, limits: Mapping[str, str] | None = None) -> HttpSubject:
