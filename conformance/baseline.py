@@ -1,7 +1,8 @@
 """Known failures: what a baseline makes of how checks came out.
 
-An entry names an adapter, a check, a reason and a date. A failure that is expected does not count; an entry whose check
-does not fail any more, or whose date has passed, is stale, and that counts as a failure: what is fixed leaves the file.
+An entry names an adapter or a service, a check, a reason and a date. A failure that is expected does not count; an
+entry whose check does not fail any more, or whose date has passed, is stale, and that counts as a failure: what is
+fixed leaves the file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, final
 from .catalogue import CHECKS
 from .gate.baseline import read
 from .outcome import Outcome
+from .service.catalogue import SERVICE_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -47,7 +49,7 @@ def today() -> date:
 def with_baseline(
     report: SuiteReport, entries: Sequence[Expected], on: date, names: Collection[str] = ()
 ) -> SuiteReport:
-    """Return the run as it counts with a baseline; `names` are what the adapter is called beside `report.subject`."""
+    """Return the run as it counts with a baseline; `names` are what was tried is called beside `report.subject`."""
     own = {each.check: each for each in entries if each.adapter in {report.subject, *names}}
     checks = [_judged(each, own[each.check.id], on) if each.check.id in own else each for each in report.checks]
     return replace(report, checks=checks)
@@ -69,7 +71,7 @@ def _judged(report: CheckReport, entry: Expected, on: date) -> CheckReport:
 
 def _expect_whole(entry: Expected) -> None:
     place = f"{entry.place.file}:{entry.place.line}"
-    if entry.check not in CHECKS:
+    if entry.check not in CHECKS.keys() | SERVICE_CHECKS.keys():
         raise BadBaseline(f"{place}: there is no check {entry.check!r}")
     if not entry.reason.strip():
         raise BadBaseline(f"{place}: the entry for {entry.check} gives no reason")

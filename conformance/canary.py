@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, final
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 PLACES = ("api_key", "url", "prompt")
 """Where a canary can be put."""
@@ -25,6 +25,9 @@ SECRETS = ("api_key", "url")
 
 TEXTS = ("prompt",)
 """Those that are what a person wrote."""
+
+SHORTEST_SECRET = 8
+"""Characters: to blank shorter ones would blank ordinary words."""
 
 _PIECE = 12  # characters: no ordinary word, id or number of a report shares so many with a random value
 
@@ -84,6 +87,12 @@ def forms_of(value: str) -> Iterator[tuple[str, str]]:
     yield "backwards", value[::-1]
     for start in range(len(value) - _PIECE + 1):
         yield "in part", value[start : start + _PIECE]
+
+
+def written(secrets: Collection[str]) -> list[str]:
+    """Return every way to write the secrets, the longest first; pieces of one are not among them."""
+    forms = (form for secret in secrets for name, form in forms_of(secret) if name != "in part")
+    return sorted({form for form in forms if len(form) >= SHORTEST_SECRET}, key=len, reverse=True)
 
 
 def _inner_base64(raw: bytes, shift: int, encode: _Encode) -> str:

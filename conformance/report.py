@@ -60,12 +60,16 @@ class Report:
 
     def begin(self, adapter: str, checks: Sequence[Check], spec: Specification, seed: int, cases: int) -> None:
         """Say what is going to run; `cases` is how many there will be."""
-        rules = {requirement for check in checks for requirement in check.requirements}
-        what = f"{_count(len(checks), 'check')} for {len(rules)} of {len(spec.requirements)} requirements"
-        self.say(f"conformance of adapter {adapter}: {what}, seed {seed}", "bold")
+        self.opening(f"adapter {adapter}", checks, spec, f"seed {seed}")
         for check in reversed(checks):
             self._groups |= {scene.name: check.group for scene in check.scenes}
         self._bar.start(cases)
+
+    def opening(self, what: str, checks: Sequence[Check], spec: Specification, how: str) -> None:
+        """Say what is tried, with what, and how."""
+        rules = {requirement for check in checks for requirement in check.requirements}
+        count = f"{_count(len(checks), 'check')} for {len(rules)} of {len(spec.requirements)} requirements"
+        self.say(f"conformance of {what}: {count}, {how}", "bold")
 
     def heard(self, scene: Scene, done: int, total: int) -> None:
         """Show how far a scene has got; without a terminal, a line when a group of checks has been played."""

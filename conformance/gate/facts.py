@@ -108,7 +108,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """An entry of a baseline: a check that an adapter is known to fail; `until` is None for no date."""
+    """An entry of a baseline: a check that an adapter is known to fail; `until` is None for no date.
+
+    For a service, `adapter` is its address, or `*`.
+    """
 
     adapter: str
     check: str

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.api import mask_for
-from conformance.canary import forms_of
+from conformance.canary import written
 from conformance.findings import Finding
 from conformance.portable import portable
 from conformance.transcript import Entry, Transcript
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _KEPT = frozenset("\n")
 _MARK = re.compile(r"\[canary:\w+\]?")
-SHORTEST_SECRET = 8
-"""Characters: to blank shorter ones would blank ordinary words."""
 TOLD_CASES = 3
 """Cases of a broken check that are told with all they saw; the others are named and counted."""
 MOST_CHARS = 10_000
@@ -70,12 +68,6 @@ def cleaner(seed: int, spec: Specification, secrets: Collection[str] = ()) -> Cl
         return shortened(visible(portable(text)))
 
     return clean
-
-
-def written(secrets: Collection[str]) -> list[str]:
-    """Return every way to write the secrets, the longest first; pieces of one are not among them."""
-    forms = (form for secret in secrets for name, form in forms_of(secret) if name != "in part")
-    return sorted({form for form in forms if len(form) >= SHORTEST_SECRET}, key=len, reverse=True)
 
 
 def is_told(finding: Finding) -> bool:

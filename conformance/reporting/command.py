@@ -1,4 +1,4 @@
-"""`--report DIR` of `conformance run`: the flag, and what happens when the run is over.
+"""`--report DIR` of `conformance run` and `conformance service`: the flag, and what happens when the run is over.
 
 The folder is tried before the run, so that a run is not lost to a folder that cannot be written to.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from conformance.outcome import SuiteReport
+    from conformance.under_test import UnderTest
     from specs import Specification
 
 
@@ -28,20 +29,28 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=_folder, metavar="DIR", help=f"write {files} there")
 
 
-def deliver(report: SuiteReport, spec: Specification, folder: Path | None, *, secrets: Collection[str] = ()) -> Exit:
+def deliver(
+    report: SuiteReport,
+    spec: Specification,
+    folder: Path | None,
+    *,
+    secrets: Collection[str] = (),
+    about: UnderTest | None = None,
+) -> Exit:
     """Write the report if there is a folder for it; return the exit code of the run.
 
-    `secrets` are those that a real engine was opened with.
+    `secrets` are those that a real engine or a service was opened with, `about` is what was put to the test, if not the
+    adapter of the run's name.
     """
     if folder is None:
         return report.exit_code
     try:
-        write_report(report, spec, folder, secrets=secrets)
+        write_report(report, spec, folder, secrets=secrets, about=about)
     except CanaryInReport as leak:
         sys.stderr.write(f"conformance: a fault of the kit: {leak}\n")
         return Exit.KIT_ERROR
     except OSError as error:
-        sys.stderr.write(f"conformance run: cannot write the report: {error}\n")
+        sys.stderr.write(f"conformance: cannot write the report: {error}\n")
         return Exit.USAGE
     sys.stdout.write(f"report in {folder}\n")
     return report.exit_code

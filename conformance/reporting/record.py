@@ -38,7 +38,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An entry of a transcript at `at_s`, in virtual time or in that of a service; `is_wrong` marks where it went wrong."""
+    """An entry of a transcript, in virtual time or in a service's; `is_wrong` marks where it went wrong."""
 
     number: int
     at_s: float

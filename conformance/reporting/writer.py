@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from conformance.canary import Canaries
+from conformance.canary import Canaries, written
 from conformance.check import MOST_SEEDS
 
 from .badge import badge
-from .cleaning import cleaned, written
+from .cleaning import cleaned
 from .junit import junit
 from .page import page
 from .record import json_text
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conformance.outcome import SuiteReport
+    from conformance.under_test import UnderTest
     from specs import Specification
 
     from .record import Record
@@ -51,24 +52,32 @@ class CanaryInReport(Exception):
 
 
 def write_report(
-    report: SuiteReport, spec: Specification, folder: Path, *, secrets: Collection[str] = ()
+    report: SuiteReport,
+    spec: Specification,
+    folder: Path,
+    *,
+    secrets: Collection[str] = (),
+    about: UnderTest | None = None,
 ) -> list[Path]:
     """Write the files of a run into a folder, which is made if needed; return their paths.
 
-    `secrets` are those that a real engine was opened with. Raises `CanaryInReport` before anything is written,
+    `secrets` are those that a real engine or a service was opened with, `about` is what was put to the test, if not the
+    adapter of the run's name. Raises `CanaryInReport` before anything is written,
     `OSError` if the folder cannot be written to.
     """
-    texts = report_files(report, spec, secrets)
+    texts = report_files(report, spec, secrets, about)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_bytes(text)
     return [folder / name for name in texts]
 
 
-def report_files(report: SuiteReport, spec: Specification, secrets: Collection[str] = ()) -> dict[str, bytes]:
+def report_files(
+    report: SuiteReport, spec: Specification, secrets: Collection[str] = (), about: UnderTest | None = None
+) -> dict[str, bytes]:
     """Return name -> bytes of every file of a run; raise `CanaryInReport` rather than return a canary or a secret."""
     clean = cleaned(report, spec, secrets)
-    record = recorded(clean, spec)
+    record = recorded(clean, spec, about)
     texts = {name: make(record) for name, make in FORMS.items()} | {TRANSCRIPT: ndjson(clean)}
     for name, text in texts.items():
         _search(name, text, report.seed, written(secrets))

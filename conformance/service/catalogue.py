@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .check import Group, ServiceCheck
 from .checks import admission, cancel, http, queue, stream, telling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _FILES = (http, admission, stream, cancel, telling, queue)
 
@@ -20,3 +25,14 @@ def _in_order() -> dict[str, ServiceCheck]:
 
 SERVICE_CHECKS = _in_order()
 """Check id -> check."""
+
+PROFILES: Mapping[str, frozenset[Group]] = {
+    "http": frozenset({Group.HTTP}),
+    "errors": frozenset({Group.ERRORS, Group.ADMISSION}),
+    "stream": frozenset({Group.STREAM, Group.QUEUE}),
+    "cancel": frozenset({Group.CANCEL}),
+    "auth": frozenset({Group.AUTH, Group.REDACTION}),
+    "observability": frozenset({Group.OBSERVABILITY}),
+    "full": frozenset(Group),
+}
+"""Name of a profile -> the groups of checks that are in it."""

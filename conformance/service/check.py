@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from conformance.check import Level
+from conformance.check import Check, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,16 +35,12 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceCheck:
-    """One rule that a service is held to. `causes` are the mistakes that usually break it."""
+class ServiceCheck(Check):
+    """One rule that a service is held to: no scenes with cases, but one play over HTTP."""
 
-    id: str
-    title: str
     group: Group
-    requirements: tuple[str, ...]
     play: Play
-    level: Level = Level.MUST
-    causes: tuple[str, ...] = ()
+    scenes: tuple[Scene, ...] = ()
 
 
 CORRELATED = "S-HTTP-01"

@@ -63,8 +63,8 @@ class Reply:
         return code if isinstance(code, str) else ""
 
     def __str__(self) -> str:
-        told = self.body[:200].decode("utf-8", "backslashreplace")
-        return f"{self.status} {told}".rstrip()
+        """Return status and body, the whole of it: who shows it masks it first and then cuts it."""
+        return f"{self.status} {self.body.decode('utf-8', 'backslashreplace')}".rstrip()
 
 
 @final

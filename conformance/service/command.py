@@ -1,182 +1,126 @@
 """`conformance service --url http://...`: hold a running service to the contract, as any client meets it.
 
-It takes real time and sends real tasks; what it starts it cancels. The token is read from the environment, so that it
-stands in no command line.
+It takes real time and sends real tasks; what it starts it cancels, also when it is interrupted. The token is read from
+the environment, so that it stands in no command line.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import trio
+from rich.console import Console
 
 import specs
+from conformance.baseline import read_baseline, today, with_baseline
 from conformance.check import Level
-from conformance.loading import unknown
 from conformance.outcome import Exit
+from conformance.report import Bar, Report
+from conformance.reporting.command import deliver
 
-from .catalogue import SERVICE_CHECKS
-from .client import Address
-from .report import explanation, listing, show
+from .arguments import INTERRUPTED, ServiceArguments, add_service, repeated
+from .catalogue import PROFILES, SERVICE_CHECKS
+from .masking import mask_for
+from .report import under_test
 from .runner import run_service
 from .target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from specs import Specification
+
     from .check import ServiceCheck
-    from .runner import Played
+    from .runner import ServiceReport
 
-ABOUT = """\
-Check a running service over HTTP, as a black box. It sends some three hundred requests, among them sixty tasks and as
-many more as fill the queue, reads their streams, and cancels what it started. The defaults are those of the documents;
-the last options say where the service is configured otherwise.
-
-  conformance service --url http://127.0.0.1:8080
-  conformance service --url https://host --token-env TOKEN --engine vllm --model default
-  conformance service --list"""
+__all__ = ["ServiceArguments", "add_service", "run"]
 
 
-class ServiceArguments(argparse.Namespace):
-    """What was given."""
-
-    url: Address
-    token_env: str | None
-    engine: str
-    model: str
-    only: list[ServiceCheck]
-    level: str
-    verbose: bool
-    max_tokens: int
-    fill: int
-    patience: float
-    resume_window_ms: int
-    runs_on: bool
-    auth_optional: bool
-
-
-def add_service(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    parser.description = ABOUT
-    parser.add_argument("--url", type=_address, required=True, metavar="URL", help="where the service is")
-    parser.add_argument("--token-env", metavar="VAR", help="the environment variable that has the token")
-    parser.add_argument("--engine", default="", metavar="NAME", help="send tasks to a pool of this engine")
-    parser.add_argument("--model", default="", metavar="REF", help="and to one that answers to this reference")
-    parser.add_argument("--only", type=_selection, default=[], metavar="ID,...", help="these checks")
-    parser.add_argument("--level", choices=("must", "should"), default="should", help="must: leave advice out")
-    parser.add_argument("--verbose", action="store_true", help="a line for each check")
-    parser.add_argument("--list", action=_Shown, nargs=0, help="list the checks and stop")
-    parser.add_argument("--explain", action=_Shown, metavar="ID", help="explain a check and stop")
-    more = parser.add_argument_group("about the service")
-    _number(more, "--max-tokens", 256, "length of an answer that may not be over too soon")
-    _number(more, "--fill", 128, "the most tasks that are sent to fill a queue")
-    _number(more, "--patience", 10, "seconds to wait for anything")
-    _number(more, "--resume-window-ms", 0, "how long a task goes on without a reader")
-    more.add_argument("--runs-on", action="store_true", help="a task goes on for good when its reader leaves")
-    more.add_argument("--auth-optional", action="store_true", help="the token may be omitted from here")
-
-
-def run(arguments: ServiceArguments) -> int:
+def run(given: ServiceArguments) -> int:
     """Check the service; return the exit code."""
-    token = os.environ.get(arguments.token_env, "") if arguments.token_env else ""
-    if arguments.token_env and not token:
-        sys.stderr.write(f"conformance service: the environment has no {arguments.token_env}\n")
-        return Exit.USAGE
     spec = specs.load()
-    checks = _selected(arguments)
-    progress = _Progress(len(checks))
-    report = trio.run(run_service, _target(arguments, token), checks, spec, progress.heard)
-    progress.clear()
-    show(report, spec, is_verbose=arguments.verbose)
-    return Exit.TOO_LITTLE_RAN if report.unreachable else report.exit_code
+    try:
+        target, checks = _target(given), _selected(given)
+        known = read_baseline(given.baseline) if given.baseline is not None else ()
+    except ValueError as wrong:
+        sys.stderr.write(f"conformance service: {wrong}\n")
+        return Exit.USAGE
+    console = Console(file=sys.stdout, highlight=False)
+    printed, bar, began_s = Report(console, mask_for(target)), Bar(console), time.perf_counter()
+    printed.opening(f"service {target.name}", checks, spec, "in real time")
+    report = trio.run(_until_interrupted, target, checks, spec, bar)
+    bar.stop()
+    if report is None:
+        sys.stderr.write("conformance service: interrupted; the tasks that it had started are cancelled\n")
+        return INTERRUPTED
+    if report.unreachable:
+        printed.say(f"no verdict on {target.name}: {report.unreachable}", "bold yellow")
+        return Exit.TOO_LITTLE_RAN
+    suite = with_baseline(report.suite, known, today(), {"*"})
+    printed.finish(suite, spec, time.perf_counter() - began_s, is_verbose=given.verbose, about=under_test(target))
+    return deliver(suite, spec, given.report, secrets=target.secrets, about=under_test(target))
 
 
-def _target(arguments: ServiceArguments, token: str) -> Target:
-    address = arguments.url
+async def _until_interrupted(
+    target: Target, checks: Sequence[ServiceCheck], spec: Specification, bar: Bar
+) -> ServiceReport | None:
+    """Return the report, or None if the run was interrupted; a second interrupt does not wait for tidying up."""
+    played: list[ServiceCheck] = []
+
+    def heard(check: ServiceCheck) -> None:
+        bar.show(f"{check.id} {check.title}"[:60], len(played))
+        played.append(check)
+
+    report: ServiceReport | None = None
+    bar.start(len(checks))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_cancel_on_interrupt, nursery.cancel_scope)
+        report = await run_service(target, checks, spec, heard)
+        nursery.cancel_scope.cancel()
+    return report
+
+
+async def _cancel_on_interrupt(scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
+    with trio.open_signal_receiver(signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            scope.cancel()
+            return
+
+
+def _target(given: ServiceArguments) -> Target:
+    """Return what is put to the test; raise `ValueError` if it cannot be."""
+    address, token = given.url, os.environ.get(given.token_env, "") if given.token_env else ""
+    if given.token_env and not token:
+        raise ValueError(f"the environment has no {given.token_env}")
+    if not token.isascii() or not token.isprintable():
+        raise ValueError(f"{given.token_env} has characters that no header can carry")
     return Target(
         dial=address.dial,
         authority=address.authority,
         name=f"{'https' if address.is_tls else 'http'}://{address.authority}{address.prefix}",
         prefix=address.prefix,
         token=token,
-        engine=arguments.engine,
-        model=arguments.model,
-        max_tokens=arguments.max_tokens,
-        fill=arguments.fill,
-        patience_s=arguments.patience,
-        resume_window_ms=arguments.resume_window_ms,
-        runs_on=arguments.runs_on,
-        auth_optional=arguments.auth_optional,
+        options=repeated(given),
+        engine=given.engine,
+        model=given.model,
+        max_tokens=given.max_tokens,
+        fill=given.fill,
+        patience_s=given.patience,
+        resume_window_ms=given.resume_window_ms,
+        runs_on=given.runs_on,
+        auth_optional=given.auth_optional,
     )
 
 
-def _selected(arguments: ServiceArguments) -> list[ServiceCheck]:
-    every = arguments.only or list(SERVICE_CHECKS.values())
-    return [check for check in every if arguments.level == "should" or check.level is Level.MUST]
-
-
-class _Progress:
-    """The check that was played last, on a terminal."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._played = 0
-        self._is_shown = sys.stderr.isatty()
-
-    def heard(self, played: Played) -> None:
-        self._played += 1
-        if self._is_shown:
-            sys.stderr.write(f"\r\x1b[K{self._played}/{self._count} {played.check.id} {played.check.title}"[:110])
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self._is_shown:
-            sys.stderr.write("\r\x1b[K")
-
-
-class _Shown(argparse.Action):
-    """Print what is known of the checks, or of one, and stop."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        _namespace: argparse.Namespace,
-        values: str | Sequence[object] | None,
-        _option: str | None = None,
-    ) -> None:
-        if not isinstance(values, str):
-            text = listing()
-        elif values.upper() in SERVICE_CHECKS:
-            text = explanation(SERVICE_CHECKS[values.upper()], specs.load())
-        else:
-            parser.error(unknown("check", values, SERVICE_CHECKS))
-        sys.stdout.write(text + "\n")
-        parser.exit()
-
-
-def _number(group: argparse._ArgumentGroup, name: str, default: int, about: str) -> None:
-    group.add_argument(name, type=_count, default=default, metavar="N", help=f"{about} (default {default})")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
-    return int(text)
-
-
-def _address(url: str) -> Address:
-    try:
-        return Address.of(url)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _selection(text: str) -> list[ServiceCheck]:
-    ids = [part.strip().upper() for part in text.split(",") if part.strip()]
-    wrong = next((id for id in ids if id not in SERVICE_CHECKS), None)
-    if wrong is not None:
-        raise argparse.ArgumentTypeError(unknown("check", wrong, SERVICE_CHECKS))
-    return [SERVICE_CHECKS[id] for id in ids]
+def _selected(given: ServiceArguments) -> list[ServiceCheck]:
+    """Return the checks that were asked for; raise `ValueError` if none is left."""
+    groups, wanted = PROFILES[given.profile], given.only or list(SERVICE_CHECKS.values())
+    chosen = [each for each in wanted if each.group in groups and (given.level == "should" or each.level is Level.MUST)]
+    if not chosen:
+        raise ValueError(f"nothing of --only is in the profile {given.profile} at level {given.level}")
+    return chosen

@@ -45,7 +45,7 @@ def against_schema(spec: Specification, boundary: str, event: str, data: object)
     """Yield what is wrong with a payload."""
     for wrong in faults_of(spec, boundary, event, data):
         where = "".join(f"[{part!r}]" for part in wrong.absolute_path)
-        yield f"{event}{where}: {wrong.message[:300]}"
+        yield f"{event}{where}: {wrong.message}"
 
 
 @final
@@ -141,7 +141,7 @@ class StreamJudge:
     def at_end(self, rest: bytes) -> Iterator[Finding]:
         """Judge the end of the body."""
         if rest.strip():
-            yield Finding(check.ENDED, "whole frames", f"the body ended inside one: {rest[:80]!r}")
+            yield Finding(check.ENDED, "whole frames", f"the body ended inside one: {rest!r}")
         if not self.is_over:
             legal = ", ".join(sorted(self._table.legal(self._state)))
             yield Finding(check.ENDED, f"a terminal frame; legal here: {legal}", "the body ended without one")
@@ -149,7 +149,7 @@ class StreamJudge:
     def _form(self, frame: Frame) -> Iterator[Finding]:
         for fault in frame.faults:
             owner = check.NUMBERED if fault == "no `id:`" else check.PAYLOAD
-            yield Finding(owner, "`id:`, `event:` and one line of `data:`", f"{fault} in {frame.raw[:120]!r}")
+            yield Finding(owner, "`id:`, `event:` and one line of `data:`", f"{fault} in {frame.raw!r}")
         if frame.id and not self._follows(frame):
             yield Finding(check.NUMBERED, f"id: {self._next_id}", f"id: {frame.id} on `{frame.event}`")
         self._next_id = (frame.number or self._next_id) + 1

@@ -1,56 +1,43 @@
-"""Plays the checks one after another and says how each came out.
+"""Plays the checks one after another, in real time, and keeps what each saw.
 
-First the service is asked what it is; if it does not answer at all, nothing is played. A finding may belong to a check
-other than the one that was played; those that were not selected are left out.
+First the service is asked what it is; if nothing answers, or something else, nothing is played. When it stops answering
+on the way, the rest is not tried. However a play ends, the tasks that it started are cancelled.
 """
 
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
 
-from conformance.check import Level
-from conformance.findings import Finding, NotApplicable, NotTestable, Stop
-from conformance.outcome import ENOUGH, Excuse, Exit, Outcome
+from conformance.findings import NotApplicable, NotTestable, Stop
+from conformance.outcome import CaseReport, Excuse, Outcome, SuiteReport
+from conformance.transcript import Transcript
 
 from .client import WireFault
+from .judging import judged
 from .target import Facts, facts_from
 from .visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from conformance.outcome import CheckReport, Exit
     from specs import Specification
 
     from .check import ServiceCheck
+    from .client import Reply
     from .target import Target
 
+    Heard = Callable[[ServiceCheck], None]
+
+SCENE = "play"
+"""In place of a scene's name; the name of the case is the id of the check that is played."""
 LONGEST_S = 120.0
-"""A play that takes longer than this is stopped: every wait in it is bounded, so it is the kit that hangs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
-    """One check's play: what was found, whosever rule it breaks."""
-
-    check: ServiceCheck
-    findings: Sequence[Finding]
-    journal: Sequence[str]
-    excuse: Excuse | None = None
-    kit_error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """How one check came out; `findings` go with the play in which each was made."""
-
-    check: ServiceCheck
-    outcome: Outcome
-    findings: Sequence[tuple[Played, Finding]] = ()
-    reason: str = ""
+"""A play that takes longer than this is stopped: the service answers, but too slowly to be tried."""
+_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,73 +46,110 @@ class ServiceReport:
 
     target: Target
     facts: Facts | None
-    checks: Sequence[Judged] = ()
+    suite: SuiteReport
     unreachable: str = ""
-    errors: Sequence[Played] = field(default=())
 
-    def having(self, *outcomes: Outcome) -> list[Judged]:
-        """Return the checks that came out in one of these ways."""
-        return [each for each in self.checks if each.outcome in outcomes]
+    @property
+    def checks(self) -> Sequence[CheckReport]:
+        """How each check came out."""
+        return self.suite.checks
+
+    @property
+    def errors(self) -> Sequence[CaseReport]:
+        """The plays that ended by a fault of the kit."""
+        return self.suite.kit_errors
 
     @property
     def exit_code(self) -> Exit:
         """What the run says about the service, or about itself."""
-        if self.errors:
-            return Exit.KIT_ERROR
-        if self.having(Outcome.FAIL, Outcome.NOT_TESTABLE):
-            return Exit.NOT_CONFORMING
-        binding = [each for each in self.checks if each.check.level is Level.MUST] or self.checks
-        played = [each for each in binding if each.outcome is not Outcome.NOT_APPLICABLE]
-        is_enough = played and len(played) >= ENOUGH * len(binding)
-        return Exit.CONFORMING if is_enough else Exit.TOO_LITTLE_RAN
+        return self.suite.exit_code
+
+    def having(self, *outcomes: Outcome) -> list[CheckReport]:
+        """Return the checks that came out in one of these ways."""
+        return self.suite.having(*outcomes)
+
+
+class _Elsewhere(Exception):
+    """There is no service to check at that address; the text says what there is."""
 
 
 async def run_service(
-    target: Target,
-    checks: Iterable[ServiceCheck],
-    spec: Specification,
-    heard: Callable[[Played], None] = lambda _: None,
+    target: Target, checks: Iterable[ServiceCheck], spec: Specification, heard: Heard = lambda _check: None
 ) -> ServiceReport:
-    """Play the checks against a service; `heard` is told after each play."""
+    """Play the checks against a service; `heard` is told before each play."""
     selected = list(checks)
     try:
         facts = await _learn(target, spec)
-    except WireFault as fault:
-        return ServiceReport(target=target, facts=None, unreachable=str(fault))
-    plays: list[Played] = []
+    except (WireFault, _Elsewhere) as reason:
+        return ServiceReport(target=target, facts=None, suite=_suite(target, []), unreachable=str(reason))
+    plays: list[CaseReport] = []
+    lost: Excuse | None = None
     for check in selected:
-        played = await _play(check, target, facts, spec)
+        heard(check)
+        played = await _play(check, target, facts, spec) if lost is None else _not_played(check, lost)
         plays.append(played)
-        heard(played)
+        if lost is None and played.findings and await _is_gone(target, facts, spec):
+            lost = Excuse(Outcome.NOT_TESTABLE, f"the service has not answered any more since {check.id} was played")
+    return ServiceReport(target=target, facts=facts, suite=_suite(target, judged(selected, plays), plays))
+
+
+def _suite(target: Target, checks: Sequence[CheckReport], plays: Sequence[CaseReport] = ()) -> SuiteReport:
     errors = [each for each in plays if each.kit_error]
-    judged = [_judge(check, plays) for check in selected]
-    return ServiceReport(target=target, facts=facts, checks=judged, errors=errors)
+    return SuiteReport(subject=target.name, seed=0, checks=checks, cases=len(plays), kit_errors=errors)
 
 
 async def _learn(target: Target, spec: Specification) -> Facts:
-    """Ask for the capabilities and how long an answer takes."""
+    """Ask for the capabilities and how long an answer takes; the second of three is the usual one."""
     async with trio.open_nursery() as nursery:
         visit = Visit("", target, facts_from(target, {}, 0.0), spec, nursery)
-        took = []
-        for _ in range(3):
-            began = trio.current_time()
-            fault = await _try_call(visit)
-            took.append(trio.current_time() - began)
-        told = {} if fault else (await visit.call("GET", "/v1/capabilities")).fields
-    if fault is not None:
-        raise fault
-    return facts_from(target, told, sorted(took)[1])
+        learned = await _first_answers(visit)
+    if isinstance(learned, WireFault):  # raised here: the nursery would put it into a group
+        raise learned
+    round_trip_s, told = learned
+    _expect_a_service(told, target)
+    return facts_from(target, told.fields, round_trip_s)
 
 
-async def _try_call(visit: Visit) -> WireFault | None:
+async def _first_answers(visit: Visit) -> tuple[float, Reply] | WireFault:
     try:
-        await visit.call("GET", "/livez")
+        took_s = sorted([await _time_of_an_answer(visit) for _ in range(3)])
+        return took_s[1], await visit.call("GET", "/v1/capabilities")
     except WireFault as fault:
         return fault
-    return None
 
 
-async def _play(check: ServiceCheck, target: Target, facts: Facts, spec: Specification) -> Played:
+async def _time_of_an_answer(visit: Visit) -> float:
+    began = trio.current_time()
+    await visit.call("GET", "/livez")
+    return trio.current_time() - began
+
+
+def _expect_a_service(told: Reply, target: Target) -> None:
+    """Tell a service, also a broken one, from a web page, and from one that lets nobody in."""
+    if told.status == _UNAUTHORIZED:
+        known = "the token that was given is not the right one" if target.token else "it needs a token: --token-env"
+        raise _Elsewhere(f"{known} (401 {told.code})")
+    if not told.fields and told.header("x-correlation-id") is None:
+        kind = told.header("content-type") or "no media type"
+        raise _Elsewhere(f"what answers there is another thing: GET /v1/capabilities gives {told.status}, {kind}")
+
+
+async def _is_gone(target: Target, facts: Facts, spec: Specification) -> bool:
+    """Return whether a service in which something was found has stopped to answer altogether."""
+    async with trio.open_nursery() as nursery:
+        visit = Visit("", target, facts, spec, nursery)
+        try:
+            await visit.call("GET", "/livez")
+        except WireFault:
+            return True
+    return False
+
+
+def _not_played(check: ServiceCheck, why: Excuse) -> CaseReport:
+    return CaseReport(scene=SCENE, case=check.id, seed=0, findings=(), given=(), transcript=Transcript(), excuse=why)
+
+
+async def _play(check: ServiceCheck, target: Target, facts: Facts, spec: Specification) -> CaseReport:
     excuse: Excuse | None = None
     kit_error: str | None = None
     async with trio.open_nursery() as nursery:
@@ -135,6 +159,8 @@ async def _play(check: ServiceCheck, target: Target, facts: Facts, spec: Specifi
                 await check.play(visit)
         except Stop:
             pass
+        except trio.TooSlowError:
+            excuse = Excuse(Outcome.NOT_TESTABLE, f"it took longer than {LONGEST_S:g} s: the service answers slowly")
         except WireFault as fault:
             visit.expect(False, "an answer", fault)
         except NotApplicable as reason:
@@ -143,21 +169,11 @@ async def _play(check: ServiceCheck, target: Target, facts: Facts, spec: Specifi
             excuse = Excuse(Outcome.NOT_TESTABLE, str(reason))
         except Exception:  # noqa: BLE001 - whatever a play throws besides is a fault of the kit
             kit_error = traceback.format_exc()
-        await visit.tidy()
+        finally:
+            with trio.CancelScope(shield=True):
+                await visit.tidy()
         nursery.cancel_scope.cancel()
-    return Played(check=check, findings=visit.findings, journal=visit.journal.lines, excuse=excuse, kit_error=kit_error)
-
-
-def _judge(check: ServiceCheck, plays: Iterable[Played]) -> Judged:
-    found = [(played, finding) for played in plays for finding in played.findings if finding.check_id == check.id]
-    if found:
-        outcome = Outcome.FAIL if check.level is Level.MUST else Outcome.WARN
-        return Judged(check=check, outcome=outcome, findings=found)
-    own = next(played for played in plays if played.check is check)
-    if own.kit_error:
-        return Judged(check=check, outcome=Outcome.KIT_ERROR, reason=own.kit_error)
-    if own.excuse is not None:
-        return Judged(check=check, outcome=own.excuse.outcome, reason=own.excuse.reason)
-    others = {finding.check_id for finding in own.findings}
-    reason = f"the play also broke {', '.join(sorted(others))}" if others else ""
-    return Judged(check=check, outcome=Outcome.PASS, reason=reason)
+    return CaseReport(
+        scene=SCENE, case=check.id, seed=0, findings=visit.findings, given=(check.title,),
+        transcript=visit.transcript, excuse=excuse, kit_error=kit_error,
+    )  # fmt: skip

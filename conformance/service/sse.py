@@ -67,7 +67,7 @@ class SseReader:
             is_frame = True
             name, _, value = line.partition(":")
             if name not in _FIELDS or name in found:
-                faults.append(f"the line {line[:80]!r}")
+                faults.append(f"the line {line!r}")
                 continue
             found[name] = value.removeprefix(" ")
         if not is_frame:

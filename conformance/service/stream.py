@@ -67,7 +67,7 @@ class Reading:
             self._visit.take(self._judge.at_end(self._reader.rest))
         except WireFault as fault:
             self.fault = str(fault)
-            self._visit.journal.note(f"the stream: {fault}")
+            self._visit.note("stream", str(fault))
         except trio.ClosedResourceError:
             self.fault = "left"
         finally:
@@ -106,7 +106,7 @@ class Reading:
     def _take(self, piece: bytes) -> None:
         for frame in self._reader.feed(piece, trio.current_time()):
             self.frames.append(frame)
-            self._visit.journal.note(f"  {frame.id} {frame.event} {frame.text[:120]}")
+            self._visit.note("stream", f"{frame.id} {frame.event} {frame.text}")
             self._visit.take(self._judge.accept(frame))
         self._tell()
 

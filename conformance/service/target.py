@@ -19,6 +19,7 @@ _PROMPT_ROOM = 128
 class Target:
     """A service, and how it is to be spoken to.
 
+    `options` are those of the command line that say the same, for whoever tries it again; no secret is in them.
     `max_tokens` is how long an answer is asked for where it must not be over too soon; `fill` bounds the tasks that are
     sent to fill a queue. The last three say how the service is configured where that differs from the documents.
     """
@@ -28,6 +29,7 @@ class Target:
     name: str
     prefix: str = ""
     token: str = ""
+    options: str = ""
     engine: str = ""
     model: str = ""
     max_tokens: int = 256
@@ -39,6 +41,11 @@ class Target:
 
     def __repr__(self) -> str:
         return f"<Target {self.name}>"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What may be in nothing that is told."""
+        return (self.token,) if self.token else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,16 +15,19 @@ import msgspec
 import trio
 
 from conformance.canary import Canaries
-from conformance.findings import Finding, Stop
+from conformance.findings import Finding, NotTestable, Stop
+from conformance.transcript import Transcript
 
 from . import check as ids
 from .client import Connection, WireFault
 from .judges import ReplyJudge, StreamJudge, against_schema
+from .masking import mask_for, shortened
 from .stream import Reading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
+    from conformance.transcript import Entry
     from specs import Specification
 
     from .client import Headers, Reply
@@ -32,21 +35,12 @@ if TYPE_CHECKING:
 
 _TIDY_S = 10.0
 _ACCEPTED = 202
+_NO_ROOM = {429, 503}
+_COME_AGAIN_S = 1.0
 CORRELATION = "X-Correlation-Id"
+KIT = "kit"
+"""Whoever says in a transcript that a rule is broken."""
 PROMPT = "Count slowly from one to a thousand, one number a line."
-
-
-@final
-class Journal:
-    """What was said on the wire, a line each, for the text of a failure."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._began = trio.current_time()
-
-    def note(self, text: str) -> None:
-        """Write a line."""
-        self.lines.append(f"t={trio.current_time() - self._began:<8.4g} {text[:240]}")
 
 
 @final
@@ -61,8 +55,9 @@ class Visit:
         self.facts = facts
         self.spec = spec
         self.findings: list[Finding] = []
-        self.journal = Journal()
+        self.transcript = Transcript()
         self.canaries = Canaries(seed)
+        self._mask = mask_for(target)
         self._nursery = nursery
         self._random = Random(f"{seed} {check_id} {uuid.uuid4()}")  # ids of a shared service may not repeat
         self._replies = ReplyJudge(spec)
@@ -75,10 +70,18 @@ class Visit:
         return holds
 
     def take(self, findings: Iterable[Finding]) -> None:
-        """Keep what a judge found."""
-        for finding in findings:
-            self.journal.note(f"! {finding.check_id} expected {finding.expected}")
-            self.findings.append(finding)
+        """Keep what a judge found, masked and then shortened."""
+        for each in findings:
+            found = Finding(each.check_id, self._told(each.expected), self._told(each.actual))
+            self.transcript.mark(self.note(KIT, broken_by(found)))
+            self.findings.append(found)
+
+    def note(self, who: str, what: str) -> Entry:
+        """Write down what was said on the wire, masked and then shortened."""
+        return self.transcript.note(who, self._told(what))
+
+    def _told(self, text: str) -> str:
+        return shortened(self._mask(text))
 
     def require(self, holds: bool, expected: str, actual: object) -> None:
         """State what is expected and end the play if it does not hold."""
@@ -109,7 +112,7 @@ class Visit:
         """
         sent_id = f"kit-{self.new_id()}" if correlation == "" else correlation
         reply = await self._send(method, path, body, self._headers(headers, sent_id, token), length)
-        self.journal.note(f"{method} {path} -> {reply}")
+        self.note("client", f"{method} {path} -> {reply}")
         self.take(self._replies.judge(reply, _echoed(sent_id), has_body=method != "HEAD"))
         self.watch(reply, f"the answer to {method} {path}")
         return reply
@@ -159,6 +162,12 @@ class Visit:
         """Have a task admitted, a short one if no other is given, and return its id."""
         body = self.task() if body is None else body
         reply = await self.offer(body)
+        with trio.move_on_after(self.target.patience_s):
+            while reply.status in _NO_ROOM:
+                await trio.sleep(_COME_AGAIN_S)
+                reply = await self.offer(body)
+        if reply.status in _NO_ROOM:
+            raise NotTestable(f"the service had no room for a task in {self.target.patience_s:g} s: {reply.code}")
         self.require(reply.status == _ACCEPTED, "202 for a task without fault", reply)
         return str(body["task_id"])
 
@@ -176,7 +185,8 @@ class Visit:
             path = f"{self.target.prefix}/v1/tasks/{task_id}/stream"
             await connection.send("GET", path, headers=self._headers(headers, sent_id, ""))
             head = await connection.head()
-            self.journal.note(f"GET /v1/tasks/{task_id}/stream{f' after {after}' if after else ''} -> {head.status}")
+            resumed = f" after id {after}" if after else ""
+            self.note("client", f"GET /v1/tasks/{task_id}/stream{resumed} -> {head.status}")
             self.take(self._replies.judge(head, sent_id, has_body=False))
             self.require(head.status == 200, "200 for the stream of a task that was admitted", head)
             judge = StreamJudge(self.spec, after or 0)
@@ -184,7 +194,7 @@ class Visit:
             reading = Reading(connection, judge, self)
             self._nursery.start_soon(reading.pump)
             yield reading
-        self.journal.note(f"the stream of {task_id} was left")
+        self.note("client", f"left the stream of {task_id}")
 
     async def read(self, task_id: str, *, after: int | None = None) -> Reading:
         """Read a task's stream to its end."""
@@ -237,10 +247,15 @@ class Visit:
                 await connection.send(method, self.target.prefix + path, headers=headers, body=encoded, length=length)
                 return await connection.reply()
             except WireFault as fault:
-                self.journal.note(f"{method} {path} -> {fault}")
+                self.note("client", f"{method} {path} -> {fault}")
                 raise
 
 
 def _echoed(sent_id: str | None) -> str | None:
     """Return the id if it is one that has to be echoed."""
     return sent_id if sent_id and len(sent_id) <= 128 and sent_id.isprintable() else None
+
+
+def broken_by(finding: Finding) -> str:
+    """Return what the transcript says where a rule was seen broken: it begins with the id of the check."""
+    return f"{finding.check_id} is broken: expected {finding.expected}"

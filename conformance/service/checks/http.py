@@ -31,7 +31,7 @@ async def _hostile_correlation(visit: Visit) -> None:
     for given in ("x" * 129, "x" * 4000, "a\tb"):
         reply = await visit.call("GET", "/livez", correlation=given)
         got = reply.header("x-correlation-id") or ""
-        visit.expect(given[:100] not in got, f"another id than {given[:20]!r}... ({len(given)} characters)", got[:200])
+        visit.expect(given[:100] not in got, f"another id than {given[:20]!r}... ({len(given)} characters)", got)
 
 
 async def _unknown_routes(visit: Visit) -> None:

@@ -92,7 +92,7 @@ def _expect_same(visit: Visit, whole: Reading, part: Reading, after: int) -> Non
     if expected == actual:
         return
     pairs = enumerate(zip(expected, actual, strict=False), after + 1)
-    first = next((f"frame {n}: {one[:80]!r} and {two[:80]!r}" for n, (one, two) in pairs if one != two), "")
+    first = next((f"frame {n}: {one!r} and {two!r}" for n, (one, two) in pairs if one != two), "")
     counts = f"{len(expected)} and {len(actual)} frames"
     visit.expect(False, f"the same frames after id {after}, byte for byte", f"{counts}; {first}")
 
