@@ -5,6 +5,8 @@ adapter = "mine"
 check = "CAN-03"
 reason = "the engine answers a second cancel with 404; fixed in its next release"
 until = 2027-01-31
+
+For a service, `service` with its address stands in place of `adapter`; `service = "*"` is any of them.
 """
 
 from __future__ import annotations
@@ -30,10 +32,19 @@ _AS_ARRAY = re.compile(r"\s*expected\s*=")
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    adapter: str
     check: str
+    adapter: str = ""
+    service: str = ""
     reason: str = ""
     until: date | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.adapter) == bool(self.service):
+            raise ValueError("an entry has to name either an adapter or a service")
+
+    @property
+    def whose(self) -> str:
+        return self.adapter or self.service
 
 
 class _Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,12 +67,14 @@ def read(path: Path) -> tuple[list[Expected], list[Finding]]:
     entries = [_entry(path, row, line) for row, line in zip(rows, headers, strict=True)]
     first = {(each.adapter, each.check): each for each in reversed(entries)}
     twice = [each for each in entries if first[each.adapter, each.check] is not each]
-    return entries, [_wrong(path, each.place.line, f"{each.adapter} and {each.check} are there twice") for each in twice]
+    return entries, [
+        _wrong(path, each.place.line, f"{each.adapter} and {each.check} are there twice") for each in twice
+    ]
 
 
 def _entry(path: Path, row: _Row, line: int) -> Expected:
     place = Place(path.as_posix(), line)
-    return Expected(adapter=row.adapter, check=row.check, reason=row.reason, until=row.until, place=place)
+    return Expected(adapter=row.whose, check=row.check, reason=row.reason, until=row.until, place=place)
 
 
 def _headers(lines: list[str]) -> list[int]:
