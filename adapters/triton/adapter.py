@@ -152,7 +152,9 @@ class TritonAdapter:
         expected = Expected(finish_reason=has_reason, max_tokens=request.max_tokens)
         reading.expect(expected, self._server.pieces(facts, dialect))
         stream = facts.is_decoupled and self._settings.transport is not Transport.INFER
-        return dialects.completion(request, dialect, facts.inputs, seed=seed, stream=stream)
+        fields = dialects.completion(request, dialect, facts.inputs, seed=seed, stream=stream)
+        bodies.check_room(fields, facts.inputs)
+        return fields
 
     async def _whole(self, request: TaskRequest, seed: int) -> Iterable[TokenEvent]:
         """Return the events of a completion in one piece."""

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .tensors import Tensor, filled
+from adapter_api import AdapterError
+
+from .tensors import Tensor, filled, has_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
 def generate(request_id: str, fields: Mapping[str, Input]) -> dict[str, JsonValue]:
     """Return the body of `POST …/generate_stream`; the id is a field of it and no header."""
     return {"id": request_id, **fields}
+
+
+def check_room(fields: Mapping[str, Input], specs: Mapping[str, TensorSpec]) -> None:
+    """Raise `AdapterError` for a list of texts where the model takes one: it would refuse the request."""
+    for name, value in fields.items():
+        if not has_room(specs[name], value):
+            raise AdapterError(f"completion: the model takes no list of texts for `{name}`", blames_request=True)
 
 
 def tensors(fields: Mapping[str, Input], specs: Mapping[str, TensorSpec]) -> list[Tensor]:

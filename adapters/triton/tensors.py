@@ -66,6 +66,12 @@ def filled(spec: TensorSpec, value: Value | list[str]) -> Tensor:
     return Tensor(spec.name, spec.datatype, (*inner, len(values)) if spec.shape else (), values)
 
 
+def has_room(spec: TensorSpec, value: Value | list[str]) -> bool:
+    """Return whether a tensor of `spec` can hold so many texts; one value always fits."""
+    is_open = any(size < 0 for size in spec.shape)
+    return not isinstance(value, list) or len(value) == 1 or is_open or len(value) == prod(spec.shape)
+
+
 def column(spec: TensorSpec, values: list[str]) -> Tensor:
     """Return a tensor with one row for each value, or a flat one where `spec` has no second dimension."""
     inner = (1,) * (len(spec.shape) - 1)

@@ -9,6 +9,7 @@ import trio
 from adapter_api import AdapterError, CancelMode, TaskRequest, WorkerError, Workload
 from conformance.check import Check, Group, Scene, each, one
 from conformance.engines.script import Accept, Script, Stall, Text
+from conformance.subject import SEED
 from conformance.times import STEP_S
 
 from .scripts import quick
@@ -139,6 +140,7 @@ async def versions_agree(lab: Lab) -> None:
 
 async def signals_travel(lab: Lab) -> None:
     """Give a seed and a sampler profile; both have to come back with the stream."""
+    lab.need(SEED)
     async with lab.open(quick("Hello")) as bench:
         reading = await bench.read(bench.request(seed=41, sampler_profile_version="profile-7"))
         told = {name: value for frame in reading.frames for name, value in frame.data.items()}

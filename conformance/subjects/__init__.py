@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .llamacpp import LLAMACPP
 from .mock import MockSubject
-from .openai import OPENAI
+from .openai import OPENAI, OPENAI_RESPONSES
 from .tgi import TGI
 from .triton import TRITON, TRITON_CLASSIC, TRITON_GRPC, TRITON_LLM_API
 from .vllm import VLLM
@@ -24,6 +24,7 @@ SUBJECTS: Mapping[str, Subject] = {
         VLLM,
         TGI,
         OPENAI,
+        OPENAI_RESPONSES,
         TRITON,
         TRITON_CLASSIC,
         TRITON_GRPC,

@@ -1,4 +1,4 @@
-"""The shipped OpenAI adapter as a subject, in front of the OpenAI double, in memory."""
+"""The shipped OpenAI adapter as subjects, in front of the OpenAI double, in memory: one for each interface."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.engines.host import Link
 from conformance.engines.openai import OpenAiDouble, OpenAiSettings
+from conformance.subject import SEED
 
 from .http_engine import HttpSubject
 
@@ -21,3 +22,11 @@ def _double(situation: Situation) -> OpenAiDouble:
 
 
 OPENAI = HttpSubject(engine="openai", build=_double, engine_version=OpenAiSettings().model)
+OPENAI_RESPONSES = HttpSubject(
+    engine="openai",
+    name="openai-responses",
+    build=_double,
+    engine_version=OpenAiSettings().model,
+    settings={"api": "responses"},
+    limits={SEED: "the Responses API has no seed"},
+)
