@@ -14,7 +14,7 @@ import trio
 from adapter_api import TaskId, TaskRequest, WorkerError
 
 from .findings import Finding, NotApplicable, Stop
-from .reading import Reading
+from .reading import Reading, escaped
 from .subject import SEED, Hearing
 from .times import ACK_BOUND_S, STEP_S
 
@@ -145,11 +145,12 @@ class Bench:
                 result = await work()
             except WorkerError as error:
                 self.lab.hear(error)
-                self.lab.transcript.note("adapter", f"{name} raised {error!r}")
+                entry = self.lab.transcript.note("adapter", f"{name} raised {error!r}")
+                self.lab.find_all(self.lab.errors.check(error), entry)
                 raise
             except Exception as error:
                 self.lab.hear(error)
-                self.lab.find(Finding(raise_id, "WorkerError, Cancelled or a result", f"{name} raised {error!r}"))
+                self.lab.find(escaped(error, raise_id), self.lab.transcript.note("adapter", f"{name} raised {error!r}"))
                 raise Stop from error
             self.lab.tell(name, repr(result))
             if result is not None:

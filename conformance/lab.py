@@ -19,7 +19,7 @@ from .bench import Bench
 from .canary import Canaries
 from .findings import Finding, NotApplicable, Stop
 from .leaks import census, names
-from .oracle import SchemaOracle
+from .oracle import ErrorOracle, SchemaOracle
 from .script_text import script_text
 from .subject import Situation
 from .times import RELEASE_BOUND_S
@@ -53,6 +53,7 @@ class Lab:
         self.chains: list[str] = []
         self.address: str | None = None
         self.schemas = SchemaOracle(spec, spec.frame_order("adapter").events)
+        self.errors = ErrorOracle(spec)
         self.readers: list[trio.lowlevel.Task] = []
         self.open_streams = 0
         self.random = Random(seed)

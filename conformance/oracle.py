@@ -1,7 +1,8 @@
-"""The judge of single events: order by the specification's table, payloads by its schemas.
+"""The judge of single events: order by the specification's table, payloads by its schemas, errors by its kinds.
 
-It walks the transition table and the JSON Schemas of the documents and shares no code with `adapter_api`, so a slip
-there cannot hide here. It returns findings; it reads no clock and calls no adapter.
+It walks the transition table, the JSON Schemas and the table of kinds of the documents and shares no code with
+`adapter_api`, so a slip there cannot hide here; of that it knows only which class an error of a kind has. It returns
+findings; it reads no clock and calls no adapter.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, final
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
+from adapter_api import ERROR_KINDS
+
 from .findings import Finding
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
-    from adapter_api import JsonValue
+    from adapter_api import JsonValue, WorkerError
     from specs import FrameOrderTable, Specification
 
 _BOUNDARY = "adapter"
@@ -31,6 +34,8 @@ class OrderOracle:
 
     def __init__(self, table: FrameOrderTable) -> None:
         self._table = table
+        self._last_words = {event for (_, event), state in table.transitions.items() if state in table.final}
+        self._last_word: str | None = None
         self._state = table.initial
         self._next_index = 0
 
@@ -46,9 +51,10 @@ class OrderOracle:
             return
         following = self._table.transitions.get((self._state, kind))
         if following is None:
-            yield self._misplaced(kind)
+            yield from self._misplaced(kind)
         else:
             self._state = following
+            self._last_word = kind if self.is_over else None
         if kind == "token":
             yield from self._accept_token(data)
 
@@ -58,12 +64,17 @@ class OrderOracle:
             legal = _listed(self._table.legal(self._state))
             yield Finding("LIF-03", f"one terminal event; legal here: {legal}", "the stream ended without one")
 
-    def _misplaced(self, kind: str) -> Finding:
+    def _misplaced(self, kind: str) -> Iterator[Finding]:
         legal = _listed(self._table.legal(self._state)) or "nothing"
         actual = f"`{kind}` while the stream was {self._state}"
-        if self.is_over:
-            return Finding("FRM-05", "nothing after the terminal event", actual)
-        return Finding("FRM-01" if kind == "started" else "FRM-02", f"legal here: {legal}", actual)
+        if kind == "metrics":
+            yield Finding("FRM-04", f"legal here: {legal}", actual)
+        if self.is_over and kind in self._last_words - {self._last_word}:
+            yield Finding("FRM-06", f"`{self._last_word}` or `{kind}`", f"`{kind}` after `{self._last_word}`")
+        elif self.is_over:
+            yield Finding("FRM-05", "nothing after the terminal event", actual)
+        elif kind != "metrics":
+            yield Finding("FRM-01" if kind == "started" else "FRM-02", f"legal here: {legal}", actual)
 
     def _accept_token(self, data: Mapping[str, JsonValue]) -> Iterator[Finding]:
         index, text = data.get("i"), data.get("t")
@@ -97,10 +108,29 @@ class SchemaOracle:
             yield _finding(kind, wrong)
 
 
+@final
+class ErrorOracle:
+    """Holds errors to the kinds of the specification."""
+
+    def __init__(self, spec: Specification) -> None:
+        self._kinds = spec.worker_errors.keys()
+
+    def check(self, error: WorkerError) -> Iterator[Finding]:
+        """Yield what is wrong with the error's kind, or with its class."""
+        kind, name = error.kind, type(error).__name__
+        known = ERROR_KINDS.get(kind)
+        if kind not in self._kinds:
+            yield Finding("ERR-02", f"one of {_listed(self._kinds)}", f"a {name} of kind {kind!r}")
+        elif known is None or not isinstance(error, known):
+            expected = f"{known.__name__ if known else 'nothing'} for the kind {kind!r}"
+            yield Finding("ERR-02", expected, f"a {name} that is none")
+
+
 def _finding(kind: str, error: ValidationError) -> Finding:
     where = "".join(f"[{part!r}]" for part in error.absolute_path)
     owner = {"additionalProperties": "SCH-03", "unevaluatedProperties": "SCH-03", "type": "SCH-04"}
-    check_id = owner.get(str(error.validator), "SCH-01")
+    is_kind = kind == "error" and where == "['kind']"
+    check_id = "ERR-02" if is_kind else owner.get(str(error.validator), "SCH-01")
     return Finding(check_id, f"a payload as the schema of `{kind}` has it", f"{kind}{where}: {error.message}")
 
 

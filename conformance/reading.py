@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from .transcript import Entry
 
 
+def escaped(error: Exception, owner: str = "ERR-05") -> Finding:
+    """Return the finding about an error that may not leave an adapter; `owner` has it unless it is a group."""
+    if isinstance(error, ExceptionGroup):
+        return Finding("ERR-08", "one WorkerError, whatever failed along with it", f"{error!r} escaped")
+    return Finding(owner, "WorkerError or Cancelled and nothing else", f"{error!r} escaped")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How the consumer behaves: leave after so many frames, pause after so many, do something at each frame."""
@@ -113,6 +120,8 @@ class Reading:
             self._take_error(error)
         except Exception as error:  # noqa: BLE001 - whatever a foreign adapter throws is a finding
             self._take_foreign(error, "entering or leaving the stream")
+        except BaseExceptionGroup as group:
+            raise self._take_group(group) from None
 
     async def _read(self, events: AsyncIterator[TokenEvent]) -> None:
         self._lab.sinks.append(("repr(stream)", repr(events)))
@@ -141,8 +150,7 @@ class Reading:
             self._take_foreign(error, "the next event")
             return None
         except BaseExceptionGroup as group:
-            self._take_group(group)
-            raise
+            raise self._take_group(group) from None
         return self._take(event)
 
     async def _listen_on(self, events: AsyncIterator[TokenEvent]) -> None:
@@ -182,21 +190,26 @@ class Reading:
         self.frames.append(frame)
         self._lab.find_all(self._order.accept(frame.kind, frame.data), frame)
         self._lab.find_all(self._lab.schemas.check(frame.kind, frame.data), frame)
+        if isinstance(frame.event, Failed):
+            self._lab.find_all(self._lab.errors.check(frame.event.error), frame)
         self._survive(frame)
         return frame
 
     def _take_foreign(self, error: Exception, where: str) -> None:
         self._lab.hear(error)
         entry = self._lab.transcript.note(self.who, f"{where} raised {error!r}")
-        self._lab.find(Finding("ERR-05", "WorkerError or Cancelled and nothing else", f"{error!r} escaped"), entry)
+        self._lab.find(escaped(error), entry)
         self._survive(entry)
 
-    def _take_group(self, group: BaseExceptionGroup[BaseException]) -> None:
-        _, others = group.split(trio.Cancelled)
-        if others is not None:
-            self._lab.hear(others)
-            entry = self._lab.transcript.note(self.who, f"raised {others!r} along with Cancelled")
-            self._lab.find(Finding("ERR-05", "Cancelled and nothing else", f"{others!r} escaped with it"), entry)
+    def _take_group(self, group: BaseExceptionGroup[BaseException]) -> BaseExceptionGroup[BaseException]:
+        """Return what has to go on; errors that came along with a cancellation end here."""
+        canceled, others = group.split(trio.Cancelled)
+        if others is None or canceled is None:
+            return group
+        self._lab.hear(others)
+        entry = self._lab.transcript.note(self.who, f"raised {others!r} along with Cancelled")
+        self._lab.find(Finding("ERR-08", "Cancelled and nothing else", f"{others!r} escaped with it"), entry)
+        return canceled
 
     def _survive(self, entry: Entry) -> None:
         """Note that the adapter returned to a consumer who had been cancelled."""

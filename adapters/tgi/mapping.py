@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
+from zlib import crc32
 
 import msgspec
 
@@ -111,16 +112,17 @@ _parse = msgspec.json.Decoder(_Frame).decode
 class Reading:
     """Turn the frames of one stream into events; `failure(body)` is the error that an error object means.
 
-    `is_over` tells whether the end marker has come.
+    `is_over` tells whether the end marker has come. Of the text that was given it keeps the length and a checksum.
     """
 
-    __slots__ = ("_failure", "_frames", "_started", "_texts", "is_over")
+    __slots__ = ("_checksum", "_failure", "_frames", "_given", "_started", "is_over")
 
     def __init__(self, started: Callable[[], Started], failure: Callable[[bytes], WorkerError]) -> None:
         self._started = started
         self._failure = failure
         self._frames = 0
-        self._texts: list[str] = []
+        self._given = 0
+        self._checksum = 0
         self.is_over = False
 
     def __call__(self, event: ServerEvent, so_far: Progress) -> Iterable[TokenEvent]:
@@ -149,13 +151,14 @@ class Reading:
         yield self._end(frame.details or _Details(), so_far)
 
     def _text(self, text: str, so_far: Progress) -> Token:
-        self._texts.append(text)
+        self._given += len(text)
+        self._checksum = crc32(text.encode(), self._checksum)
         return Token(text, so_far.tokens)
 
     def _rest(self, whole: str) -> str:
         """Return what the whole text has more than what was given; nothing if it is another text."""
-        given = "".join(self._texts)
-        return whole[len(given) :] if whole.startswith(given) else ""
+        is_same = crc32(whole[: self._given].encode()) == self._checksum
+        return whole[self._given :] if is_same else ""
 
     def _end(self, details: _Details, so_far: Progress) -> End:
         reason = FINISH_REASONS.get(details.finish_reason, FinishReason.OTHER)

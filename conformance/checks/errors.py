@@ -127,13 +127,13 @@ def _table(subject: Subject, spec: Specification) -> Iterator[Case]:
         yield Case(fault.id, partial(is_mapped, fault))
 
 
-_TABLE = Scene(name="table", how="Every row of the engine's error table, played.", cases=_table)
-_LATE = Scene(
+TABLE = Scene(name="table", how="Every row of the engine's error table, played.", cases=_table)
+LATE = Scene(
     name="late-failures",
     how="The engine fails after 0 to 4 words.",
     cases=each(comes_after_tokens, {f"after-{count}": count for count in range(5)}),
 )
-_BROKEN_OFF = Scene(
+BROKEN_OFF = Scene(
     name="broken-off",
     how="The stream breaks off after each word: closed properly, closed in the middle, reset, engine dead.",
     cases=each(
@@ -153,7 +153,7 @@ CHECKS = (
         title="each failure becomes the error of the table",
         group=Group.ERRORS,
         requirements=("ADAPT-3002",),
-        scenes=(_TABLE,),
+        scenes=(TABLE,),
         causes=("only the HTTP status is looked at and not the body", "errors inside the stream are not looked for"),
     ),
     Check(
@@ -164,7 +164,7 @@ CHECKS = (
             "AH-1005c",
             "AH-1005a",
         ),
-        scenes=(_TABLE,),
+        scenes=(TABLE,),
         causes=("the class's default where the row says otherwise",),
     ),
     Check(
@@ -175,7 +175,7 @@ CHECKS = (
             "ADAPT-3002d",
             "ADAPT-3002a",
         ),
-        scenes=(_LATE, _BROKEN_OFF),
+        scenes=(LATE, BROKEN_OFF),
         causes=("tokens of the same read are dropped when the error is found",),
     ),
     Check(
@@ -184,14 +184,14 @@ CHECKS = (
         group=Group.ERRORS,
         level=Level.SHOULD,
         requirements=("ADAPT-3002c",),
-        scenes=(_TABLE,),
+        scenes=(TABLE,),
     ),
     Check(
         id="FRM-13",
         title="a stream that breaks off is never an `end`",
         group=Group.ORDER,
         requirements=("ADAPT-3010d",),
-        scenes=(_BROKEN_OFF,),
+        scenes=(BROKEN_OFF,),
         causes=("the end of the body is taken for the engine's end marker",),
     ),
     Check(

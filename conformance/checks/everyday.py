@@ -111,8 +111,6 @@ def _always(check_id: str, title: str, group: Group, *requirements: str, causes:
     return Check(id=check_id, title=title, group=group, requirements=requirements, scenes=(EVERYDAY,), causes=causes)
 
 
-_GENERATOR = "an exception handler that yields a terminal event after one was already given"
-
 CHECKS = (
     _always(
         "LIF-03",
@@ -135,28 +133,6 @@ CHECKS = (
         "ADAPT-3005",
         causes=("a wait without a bound", "blocking I/O or time.sleep in async code"),
     ),
-    _always(
-        "FRM-01",
-        "one `started`, and first",
-        Group.ORDER,
-        "ADAPT-3010",
-        causes=("`started` is sent per connection and a second one is opened", "a retry that starts over"),
-    ),
-    _always(
-        "FRM-02",
-        "nothing but `error` before `started`",
-        Group.ORDER,
-        "ADAPT-3010",
-        causes=("the first bytes of the body carry text before `started` was given",),
-    ),
-    _always(
-        "FRM-03",
-        "token indices count from 0 without a gap",
-        Group.ORDER,
-        "ADAPT-3010a",
-        causes=("an index taken from the engine's own counter", "a counter that is reset after a pause"),
-    ),
-    _always("FRM-05", "nothing after the terminal event", Group.ORDER, "ADAPT-3010", causes=(_GENERATOR,)),
     _always("FRM-15", "no event kind but the five", Group.ORDER, "ADAPT-3001"),
     _always("SCH-01", "payloads fit their schema", Group.SCHEMA, "ADAPT-3001a"),
     _always(

@@ -1,10 +1,320 @@
-"""Frame order beyond the everyday: metrics, two ends at once, very long streams."""
+"""Frame order beyond the everyday: numbers out of place, two ends at one instant, the clock, very long streams."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from conformance.check import Check
+import trio
 
-CHECKS: tuple[Check, ...] = ()
+from adapter_api import Token
+from conformance.check import Check, Group, Level, Scene, each, joined, one
+from conformance.engines.script import Accept, Cut, Fail, Finish, Pause, Script, Text
+from conformance.memory import held
+from conformance.oracle import OrderOracle
+from conformance.reading import Plan
+from conformance.times import STEP_S, TICK_S
+
+from .everyday import EVERYDAY
+from .scripts import ACCEPT_AT_S, FIRST_TOKEN_AT_S, WORDS, Moment, quick, steady
+
+if TYPE_CHECKING:
+    from adapter_api import TokenEvent
+    from conformance.engines.script import Step
+    from conformance.lab import Lab
+    from conformance.reading import Reading
+    from conformance.transcript import Frame
+
+_TWO_ENDS = "an exception handler that yields a terminal event after one was already given"
+
+
+async def comes_in_its_place(lab: Lab, script: Script) -> None:
+    """Let three requests meet this engine with one slot; the oracle says which numbers are out of place."""
+    async with lab.open(script, slots=1) as bench:
+        for _ in range(3):
+            bench.start()
+
+
+async def is_canceled_in_line(lab: Lab) -> None:
+    """Cancel a request that waits for a slot, and one that waits for its first token."""
+    async with lab.open(steady(), slots=1) as bench:
+        first, waiting = bench.start(), bench.start()
+        await lab.until(ACCEPT_AT_S + STEP_S / 2)
+        await bench.cancel(waiting.who)
+        await bench.cancel(first.who)
+
+
+_SLOW = Script.of(Accept(), *[Pause(2.0)] * 3, Text("One"), Finish())
+_IN_LINE = {
+    "completes": steady(),
+    "at-once": quick("One"),
+    "slow-prompt": _SLOW,
+    "says-nothing": quick(),
+    "fails-first": Script.of(Pause(STEP_S), Fail(500, "server_error", "broken")),
+    "fails-late": steady(WORDS, Fail(500, "server_error", "broken", in_stream=True)),
+    "is-cut": steady(WORDS, Cut(clean=False)),
+}
+_NUMBERS = Scene(
+    name="numbers",
+    how="Three requests on one slot that complete, fail and are cut, after long waits and none; canceled in line.",
+    cases=joined(each(comes_in_its_place, _IN_LINE), one(is_canceled_in_line, "canceled-in-line")),
+)
+
+
+_ALL = "".join(WORDS)
+_LAST_WORD_AT_S = FIRST_TOKEN_AT_S + 2 * STEP_S
+_DEADLINE_MS = round(1000 * (_LAST_WORD_AT_S + STEP_S))  # whole, as a step is 125 ms
+_IN_ONE_TICK = steady(WORDS[:-1], Text(WORDS[-1]), Finish())
+"""The engine says its last word and ends in the same tick."""
+
+
+def _expect_one(lab: Lab, reading: Reading) -> None:
+    """An answer that ends well is whole; the oracle has seen to it that there is one end."""
+    is_right = reading.end is None or reading.text == _ALL
+    expected = f"`end` after {_ALL!r} only"
+    lab.expect("FRM-13", is_right, expected, f"`end` after {reading.text!r}", *reading.frames[-1:])
+
+
+async def ends_as_the_engine_dies(lab: Lab, moment: Moment) -> None:
+    """End the engine's process near the instant of its end marker."""
+    async with lab.open(_IN_ONE_TICK) as bench:
+        reading = bench.start()
+        await lab.until(moment.at_s, moment.checkpoints)
+        bench.rig.stop()
+        await reading.over.wait()
+        _expect_one(lab, reading)
+
+
+async def dies_as_it_is_read(lab: Lab, kind: str) -> None:
+    """End the engine's process while the consumer holds the first event of this kind, or the last token."""
+    async with lab.open(_IN_ONE_TICK) as bench:
+
+        async def stop(frame: Frame) -> None:  # noqa: RUF029 - a plan awaits what it does
+            if frame.kind == kind and frame.data.get("i", len(WORDS) - 1) == len(WORDS) - 1:
+                bench.rig.stop()
+
+        _expect_one(lab, await bench.read(plan=Plan(at_frame=stop)))
+
+
+async def ends_as_the_batch_dies(lab: Lab, ticks: int) -> None:
+    """Let a request fail with its whole batch, so many ticks from the end marker of another."""
+    at_s = _LAST_WORD_AT_S + ticks * TICK_S
+    doomed = Script.of(Accept(), Text("?"), Pause(at_s), Fail(500, "server_error", "broken", True, True))
+    async with lab.open(_IN_ONE_TICK, doomed) as bench:
+        reading, other = bench.start(), bench.start()
+        await other.over.wait()
+        await reading.over.wait()
+        _expect_one(lab, reading)
+
+
+async def ends_at_its_deadline(lab: Lab, ticks: int) -> None:
+    """Let the deadline of the request pass so many ticks from the end marker."""
+    script = steady(WORDS[:-1], Pause(STEP_S + ticks * TICK_S), Text(WORDS[-1]), Finish())
+    async with lab.open(script) as bench:
+        lab.given.append(f"a deadline of {_DEADLINE_MS} ms")
+        _expect_one(lab, await bench.read(bench.request(deadline_ms=_DEADLINE_MS)))
+
+
+async def ends_as_time_runs_out(lab: Lab, ticks: int) -> None:
+    """Let the bound on silence pass so many ticks from the end marker."""
+    script = Script.of(Accept(), *map(Text, WORDS), Pause(STEP_S + ticks * TICK_S), Finish())
+    async with lab.open(script, idle_s=STEP_S) as bench:
+        _expect_one(lab, await bench.read())
+
+
+async def runs_out_as_it_is_read(lab: Lab, deadline_ms: int | None) -> None:
+    """Let the deadline, or else the bound on silence, pass while the consumer holds the `end`."""
+
+    async def wait(frame: Frame) -> None:
+        if frame.kind == "end":
+            await trio.sleep(4 * STEP_S)
+
+    async with lab.open(_IN_ONE_TICK, idle_s=2 * STEP_S) as bench:
+        _expect_one(lab, await bench.read(bench.request(deadline_ms=deadline_ms), Plan(at_frame=wait)))
+
+
+def _deaths() -> dict[str, Moment]:
+    instants = {"token": _LAST_WORD_AT_S - STEP_S, "end": _LAST_WORD_AT_S}
+    found: dict[str, Moment] = {}
+    for name, at_s in instants.items():
+        found |= {f"{name}-before": Moment(at_s - TICK_S), f"{name}-after": Moment(at_s + TICK_S)}
+        found |= {f"{name}-tie+{extra}": Moment(at_s, extra) for extra in range(6)}
+    return found
+
+
+_TICKS = {"before": -1, "tie": 0, "after": 1}
+_TIED_ENDS = Scene(
+    name="tied-ends",
+    how="The engine dies, fails with its batch, falls silent or meets the deadline a tick before, at, and a tick after "
+    "its end marker, up to five checkpoints later, and while the consumer holds the last event.",
+    cases=joined(
+        each(ends_as_the_engine_dies, {f"death-{name}": moment for name, moment in _deaths().items()}, 2),
+        each(dies_as_it_is_read, {f"death-in-{kind}": kind for kind in ("token", "end")}),
+        each(ends_as_the_batch_dies, {f"batch-{name}": ticks for name, ticks in _TICKS.items()}),
+        each(ends_at_its_deadline, {f"deadline-{name}": ticks for name, ticks in _TICKS.items()}),
+        each(ends_as_time_runs_out, {f"silence-{name}": ticks for name, ticks in _TICKS.items()}),
+        each(runs_out_as_it_is_read, {"deadline-in-end": _DEADLINE_MS, "silence-in-end": None}),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """Silence between two words and before the end, and when to cancel."""
+
+    gaps_s: tuple[float, ...]
+    cancel_at_s: float | None = None
+
+
+async def is_on_this_clock(lab: Lab, pace: _Pace) -> None:
+    """Compare the decode time with the virtual time between the first token and the end."""
+    said: list[Step] = []
+    for number, gap_s in enumerate(pace.gaps_s):
+        said += [Text(f" {number}"), Pause(gap_s)]
+    script = Script.of(Accept(), *said, Finish())
+    async with lab.open(script, idle_s=2 * max(pace.gaps_s) + 1) as bench:
+        reading = bench.start()
+        if pace.cancel_at_s is not None:
+            await lab.until(pace.cancel_at_s)
+            await bench.cancel(reading.who)
+        await reading.over.wait()
+        lab.require("FRM-09", reading.end is not None, "`end`", "the stream did not end well", *reading.frames[-1:])
+        assert reading.end is not None
+        _expect_exact(lab, reading, reading.end.decode_time_ms)
+
+
+def _expect_exact(lab: Lab, reading: Reading, told_ms: int) -> None:
+    exact_ms = 1000 * (reading.frames[-1].at_s - reading.tokens[0].at_s)
+    is_right = abs(told_ms - exact_ms) < 1  # whichever way it is rounded
+    expected = f"decode_time_ms={exact_ms:g}, which has passed on the run's clock since the first token"
+    lab.expect("FRM-09", is_right, expected, f"decode_time_ms={told_ms}", reading.frames[-1])
+
+
+_PACES = {
+    "at-once": _Pace((0.0, 0.0)),
+    "a-tick": _Pace((TICK_S, 0.0)),
+    "ticks": _Pace((TICK_S, 3 * TICK_S, 7 * TICK_S)),
+    "seconds": _Pace((STEP_S, 2.5, 9.0)),
+    "minutes": _Pace((61.0, 90.5, 0.25)),
+    "canceled": _Pace((1.0, 8.0), 2.5),
+}
+_CLOCK = Scene(
+    name="clock",
+    how="Answers that take no time, ticks, seconds and minutes; the decode time is compared with the run's clock.",
+    cases=each(is_on_this_clock, _PACES),
+)
+
+
+_MANY = 2**11
+_WORD = " on"
+_MOST_BLOCKS = 0.5  # for each token; whoever keeps every token keeps at least one
+_ENOUGH = 8
+
+
+async def is_very_long(lab: Lab) -> None:
+    """Read many tokens without writing them down, and compare what is held halfway and shortly before the end."""
+    script = Script((Accept(), *[Text(_WORD)] * _MANY, Finish()))
+    async with lab.open(script) as bench:
+        order, characters, marks = OrderOracle(lab.spec.frame_order("adapter")), 0, list[int]()
+        async with bench.rig.adapter.submit(bench.request(max_tokens=_MANY)) as events:
+            async for event in events:
+                _judge(lab, order, event)
+                characters += len(event.t) if isinstance(event, Token) else 0
+                while len(marks) < len(_MARKS) and characters >= _MARKS[len(marks)]:
+                    marks.append(held())
+        lab.find_all(order.at_end())
+        _expect_flat(lab, marks, characters)
+
+
+_MARKS = (len(_WORD) * _MANY // 2, len(_WORD) * (_MANY - _ENOUGH))
+"""Characters after which what is held is looked at."""
+
+
+def _judge(lab: Lab, order: OrderOracle, event: TokenEvent) -> None:
+    if len(lab.findings) < _ENOUGH:  # what is wrong with one is wrong with thousands
+        lab.find_all(order.accept(event.kind, event.data))
+
+
+def _expect_flat(lab: Lab, marks: list[int], characters: int) -> None:
+    whole = len(_WORD) * _MANY
+    lab.require("FRM-07", characters == whole, f"{whole} characters", f"{characters} of them came")
+    growth = (marks[1] - marks[0]) / (_MANY // 2 - _ENOUGH)
+    expected = f"less than {_MOST_BLOCKS:g} objects held for each of {_MANY} tokens"
+    lab.expect("FRM-11", growth < _MOST_BLOCKS, expected, f"{growth:.1f} of them")
+
+
+_LONG = Scene(
+    name="very-long",
+    how=f"{_MANY} tokens as fast as they are read, and the objects that are alive halfway and at the end.",
+    cases=one(is_very_long),
+)
+
+
+def _order(
+    check_id: str, title: str, scenes: tuple[Scene, ...], *requirements: str, causes: tuple[str, ...] = ()
+) -> Check:
+    return Check(id=check_id, title=title, group=Group.ORDER, requirements=requirements, scenes=scenes, causes=causes)
+
+
+CHECKS = (
+    _order(
+        "FRM-01",
+        "one `started`, and first",
+        (EVERYDAY, _NUMBERS),
+        "ADAPT-3010",
+        causes=("`started` is sent per connection and a second one is opened", "a retry that starts over"),
+    ),
+    _order(
+        "FRM-02",
+        "nothing but `error` before `started`",
+        (EVERYDAY, _NUMBERS),
+        "ADAPT-3010",
+        causes=("the first bytes of the body carry text before `started` was given",),
+    ),
+    _order(
+        "FRM-03",
+        "token indices count from 0 without a gap",
+        (EVERYDAY, _NUMBERS, _LONG),
+        "ADAPT-3010a",
+        causes=("an index taken from the engine's own counter", "a counter that is reset after a pause"),
+    ),
+    _order(
+        "FRM-04",
+        "`metrics` only where the table has it",
+        (EVERYDAY, _NUMBERS),
+        "ADAPT-3010",
+        causes=("progress of the prompt reported before `started`", "final numbers given after the terminal event"),
+    ),
+    _order(
+        "FRM-05",
+        "nothing after the terminal event",
+        (EVERYDAY, _NUMBERS),
+        "ADAPT-3010",
+        causes=(_TWO_ENDS,),
+    ),
+    _order(
+        "FRM-06",
+        "never both `end` and `error`",
+        (EVERYDAY, _TIED_ENDS),
+        "ADAPT-3010",
+        "ADAPT-3002a",
+        causes=("a time-out that fires between the end marker and the end of the body", _TWO_ENDS),
+    ),
+    _order(
+        "FRM-09",
+        "times in events are on the run's clock",
+        (_CLOCK,),
+        "ADAPT-3010i",
+        "ADAPT-3010g",
+        causes=("time.time() or time.monotonic() in place of trio.current_time()", "a time of day, not a time taken"),
+    ),
+    Check(
+        id="FRM-11",
+        title="a very long stream keeps its order and takes no memory",
+        group=Group.ORDER,
+        level=Level.SHOULD,
+        requirements=("ADAPT-3001f",),
+        scenes=(_LONG,),
+        causes=("every token kept for the end", "a list of times that grows with each token"),
+    ),
+)

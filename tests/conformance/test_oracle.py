@@ -61,8 +61,12 @@ def test_oracle_and_runtime_agree_on_the_first_violation(stream: list[TokenEvent
         (["token"], "FRM-02"),
         (["end"], "FRM-02"),
         (["started", "started"], "FRM-01"),
-        (["started", "end", "metrics"], "FRM-05"),
+        (["metrics", "started"], "FRM-04"),
+        (["started", "end", "token"], "FRM-05"),
+        (["started", "end", "end"], "FRM-05"),
         (["error", "error"], "FRM-05"),
+        (["started", "end", "error"], "FRM-06"),
+        (["error", "end"], "FRM-06"),
         (["started", "usage"], "FRM-15"),
     ],
 )

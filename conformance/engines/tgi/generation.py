@@ -8,6 +8,7 @@ A text that is followed by nothing but such an end is therefore held until it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, final
 
 import trio
@@ -115,7 +116,7 @@ class Generation:
             return
         for place in range(step.tokens - 1):  # tokens that end inside the character have no text yet
             await self._tell(Token(made_up.token_id(f"{step.text}/{place}"), ""))
-        token = Token(tokens.token_id(step.text), step.text)
+        token = _said(step.text)
         if self._holds_last_text and not self._texts_to_come:
             self._held = token
         else:
@@ -257,6 +258,12 @@ class Generation:
         characters = ("x-compute-characters", str(len(self._asked.prompt)))
         streams = (("x-accel-buffering", "no"), ("cache-control", "no-cache")) if self._asked.is_stream else ()
         return (*replies.CORS, ("x-compute-type", "cpu"), characters, *streams)
+
+
+@lru_cache(maxsize=16)
+def _said(text: str) -> Token:
+    """Return the token of a text: the same one for a word that is said again and again, all of which are kept."""
+    return Token(tokens.token_id(text), text)
 
 
 def _timings(outcome: Outcome) -> list[tuple[str, str]]:
