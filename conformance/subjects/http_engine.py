@@ -16,10 +16,11 @@ import trio
 from adapter_api import AdapterContext, PoolId, ReplicaId, Secret, load_factory
 from conformance.engines.silent import FallsSilent
 from conformance.subject import Rig
+from conformance.times import unix_time
 from conformance.wire_faults import wire_faults
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from adapter_api import AdapterFactory
     from conformance.engines.double import EngineDouble
@@ -46,6 +47,7 @@ class HttpSubject:
     limits: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     factory: AdapterFactory | None = None
+    rows: Callable[[Specification], Iterable[Fault]] | None = None
 
     def __post_init__(self) -> None:
         self.name = self.name or self.engine
@@ -55,8 +57,8 @@ class HttpSubject:
         return self.factory or load_factory(self.engine)
 
     def faults(self, spec: Specification) -> Sequence[Fault]:
-        """Return every row of the engine's table and of the one that all engines share."""
-        return tuple(wire_faults(spec, self.engine))
+        """Return every row of the engine's table and of the one that all share, or what `rows` makes of them."""
+        return tuple(wire_faults(spec, self.engine) if self.rows is None else self.rows(spec))
 
     @asynccontextmanager
     async def open(self, situation: Situation) -> AsyncIterator[Rig]:
@@ -93,6 +95,7 @@ def context_for(situation: Situation, connect: Dial) -> AdapterContext:
         random=situation.random,
         dial=dial_for(situation, connect),
         redact=situation.canaries.mask,
+        unix_time=unix_time,
     )
 
 

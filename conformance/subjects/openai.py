@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.engines.host import Link
 from conformance.engines.openai import OpenAiDouble, OpenAiSettings
 from conformance.subject import SEED
+from conformance.wire_faults import ANY, fault_of
+from specs import ErrorPhase
 
 from .http_engine import HttpSubject
 
 if TYPE_CHECKING:
-    from conformance.subject import Situation
+    from collections.abc import Iterator
+
+    from conformance.subject import Fault, Situation
+    from specs import Specification
 
 
 def _double(situation: Situation) -> OpenAiDouble:
@@ -21,6 +27,14 @@ def _double(situation: Situation) -> OpenAiDouble:
     return OpenAiDouble(situation.engine_tasks, settings, Link())
 
 
+def _responses(spec: Specification) -> Iterator[Fault]:
+    """Yield the rows of the interface, with the events of a Responses stream for those of the others."""
+    own = spec.engine_errors("openai-responses")
+    yield from (replace(fault_of(row), id=f"{row.id}-in-response") for row in own)
+    shared = (*spec.engine_errors("openai"), *spec.engine_errors(ANY))
+    yield from (fault_of(row) for row in shared if row.phase is not ErrorPhase.STREAM)
+
+
 OPENAI = HttpSubject(engine="openai", build=_double, engine_version=OpenAiSettings().model)
 OPENAI_RESPONSES = HttpSubject(
     engine="openai",
@@ -28,5 +42,6 @@ OPENAI_RESPONSES = HttpSubject(
     build=_double,
     engine_version=OpenAiSettings().model,
     settings={"api": "responses"},
+    rows=_responses,
     limits={SEED: "the Responses API has no seed"},
 )
