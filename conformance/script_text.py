@@ -21,6 +21,7 @@ from .engines.script import (
     SplitBytesAt,
     Stall,
     Text,
+    Together,
     Usage,
 )
 
@@ -50,6 +51,8 @@ def _step_text(step: Step) -> str:
             return f"counts {tokens_in} tokens in and {tokens_out} out"
         case SplitBytesAt(sizes):
             return f"sends its bytes in pieces of {', '.join(map(str, sizes))} from here on"
+        case Together():
+            return "keeps what it writes until it pauses from here on"
         case Pause(seconds):
             return f"waits {seconds:g} s"
         case Text(text):

@@ -57,6 +57,7 @@ class Exchange:
         self._stream = stream
         self._http = http
         self._sizes: Iterator[int] | None = None
+        self._held: bytearray | None = None
         self._writing = trio.StrictFIFOLock()
         self._is_cut = False
 
@@ -68,6 +69,17 @@ class Exchange:
     def split_at(self, sizes: tuple[int, ...]) -> None:
         """From here on write in pieces of these sizes, over and over."""
         self._sizes = itertools.cycle(sizes)
+
+    def hold(self) -> None:
+        """From here on keep what is written until `release`."""
+        self._held = bytearray()
+
+    async def release(self) -> None:
+        """Write what is kept, in one piece."""
+        if self._held:
+            held, self._held = bytes(self._held), None
+            await self._write(held)
+            self._held = bytearray()
 
     async def answer(self, status: int, body: bytes, content_type: str, headers: Headers = ()) -> None:
         """Send a complete answer of known length; without a content type if it is empty."""
@@ -99,6 +111,7 @@ class Exchange:
         self._is_cut = True
         if self.is_started:
             await self._write(b"40\r\n")  # promises 64 bytes that never come
+            await self.release()
         await self._stream.aclose()
 
     def reset(self) -> None:
@@ -107,6 +120,9 @@ class Exchange:
         reset_stream(self._stream)
 
     async def _write(self, wire: bytes) -> None:
+        if self._held is not None:
+            self._held += wire
+            return
         async with self._writing:
             for piece in self._pieces(wire):
                 await self._send_all(piece)

@@ -65,6 +65,12 @@ class Http2Exchange:
         """From here on write the connection's bytes in pieces of these sizes, over and over."""
         self._connection.split_at(sizes)
 
+    def hold(self) -> None:
+        """Do nothing: each frame leaves by itself."""
+
+    async def release(self) -> None:
+        """Do nothing: nothing is held."""
+
     async def answer(self, status: int, body: bytes, content_type: str, headers: Headers = ()) -> None:
         """Send a complete answer."""
         length = (*headers, ("content-length", str(len(body))))

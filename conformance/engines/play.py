@@ -22,6 +22,7 @@ from .script import (
     SplitBytesAt,
     Stall,
     Text,
+    Together,
     Usage,
 )
 
@@ -38,6 +39,12 @@ class Wire(Protocol):
 
     def split_at(self, sizes: tuple[int, ...]) -> None:
         """From here on write in pieces of these sizes, over and over."""
+
+    def hold(self) -> None:
+        """From here on write nothing before `release`."""
+
+    async def release(self) -> None:
+        """Write what is held, in one piece."""
 
     async def start(self, status: int, content_type: str, headers: Headers = ()) -> None:
         """Send the head of an answer."""
@@ -98,8 +105,11 @@ async def play(script: Script, stage: Stage, exchange: Wire) -> None:
         await stage.make_up()
         return
     for step in _with_accept(script.steps):
+        if isinstance(step, Pause | Stall):
+            await exchange.release()
         await _do(step, stage, exchange)
         if isinstance(step, _LAST_WORDS):
+            await exchange.release()
             return
 
 
@@ -126,6 +136,8 @@ async def _do(step: Step, stage: Stage, exchange: Wire) -> None:
             await trio.sleep_forever()
         case SplitBytesAt(sizes):
             exchange.split_at(sizes)
+        case Together():
+            exchange.hold()
         case Malformed(raw):
             await exchange.send(raw)
         case Answer(status, body, content_type, headers):

@@ -57,6 +57,14 @@ class SplitBytesAt:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """From here on what this answer writes leaves in one piece: when the engine pauses, stalls or has its last word.
+
+    Over HTTP/1.1; over gRPC each message leaves by itself.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """The engine's sign of life that is not progress, such as an SSE comment."""
 
@@ -140,6 +148,7 @@ Step = (
     | Pause
     | Stall
     | SplitBytesAt
+    | Together
     | Ping
     | Fail
     | Answer

@@ -27,6 +27,7 @@ from conformance.engines.script import (
     Stall,
     Step,
     Text,
+    Together,
     Usage,
 )
 from tests.conformance_engines.client import HOST, PORT, Call, ask, open_call
@@ -290,6 +291,16 @@ async def test_bytes_arrive_in_the_pieces_the_script_wants(sizes: tuple[int, ...
     lengths = [len(piece) for piece in pieces]
     assert lengths[: len(sizes)] == list(sizes)
     assert max(lengths) == max(sizes)
+
+
+@pytest.mark.parametrize("last", [Finish(), Cut(clean=False), Cut(clean=True)])
+async def test_what_belongs_together_leaves_in_one_piece(last: Step, autojump_clock: MockClock) -> None:
+    script = Script.of(Together(), Text("One"), Text(" two"), Pause(1.0), Text(" three"), Text(" four"), last)
+    async with open_llamacpp(QUIET, script) as double, open_call(double, "/completion", asks()) as call:
+        before, after = [bytes(await call.stream.receive_some()) for _ in range(2)]
+        assert trio.current_time() == 1.0
+    assert [word in before for word in (b"One", b" two", b" three")] == [True, True, False]
+    assert [word in after for word in (b" two", b" three", b" four")] == [False, True, True]
 
 
 async def test_an_overloaded_engine_says_nothing_at_all(autojump_clock: MockClock) -> None:

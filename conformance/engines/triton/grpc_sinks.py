@@ -61,6 +61,12 @@ class GrpcWire:
     def split_at(self, sizes: tuple[int, ...]) -> None:
         self._call.exchange.split_at(sizes)
 
+    def hold(self) -> None:
+        self._call.exchange.hold()
+
+    async def release(self) -> None:
+        await self._call.exchange.release()
+
     async def start(self, status: int, content_type: str, headers: Headers = ()) -> None:
         await self._call.exchange.start(status, content_type, headers)
 

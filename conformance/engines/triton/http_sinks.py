@@ -41,6 +41,12 @@ class LateHead:
     def split_at(self, sizes: tuple[int, ...]) -> None:
         self._exchange.split_at(sizes)
 
+    def hold(self) -> None:
+        self._exchange.hold()
+
+    async def release(self) -> None:
+        await self._exchange.release()
+
     async def start(self, status: int, content_type: str, headers: Headers = ()) -> None:
         await self._exchange.start(status, content_type, headers)
 
