@@ -18,6 +18,7 @@ from .runner import run_checks
 from .selection import select_whole
 from .zoo import (
     cancel_faults,
+    error_faults,
     escape_faults,
     failure_faults,
     fidelity_faults,
@@ -63,6 +64,7 @@ _FAULTS = (
     order_faults,
     fidelity_faults,
     failure_faults,
+    error_faults,
     wire_mutants,
     load_faults,
     escape_faults,
