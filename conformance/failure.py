@@ -72,7 +72,7 @@ def _head(report: CheckReport, spec: Specification) -> Iterator[str]:
 
 
 def _story(report: CheckReport, case: CaseReport, about: UnderTest) -> Iterator[str]:
-    yield from _field("given", (f"scene {case.scene}, case {case.case}, seed {case.seed}", *case.given))
+    yield from _field("given", (about.named(case), *case.given))
     yield from _findings(case.told_of(report.check.id))
     yield from _frames(case, about.clock)
 

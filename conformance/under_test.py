@@ -21,7 +21,8 @@ ADAPTER, SERVICE = "adapter", "service"
 class UnderTest:
     """`command` tries it whole, `every` are the ids of all checks for its kind.
 
-    `address` gives what `--only` takes to see a broken check in a case again, `clock` says what the times are.
+    `address` gives what `--only` takes to see a broken check in a case again, `named` how a case is called in a
+    sentence, `clock` says what the times are.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class UnderTest:
     command: str
     every: Collection[str]
     address: Callable[[Check, CaseReport], str]
+    named: Callable[[CaseReport], str]
     clock: str
 
     def again(self, check: Check, case: CaseReport) -> str:
@@ -49,6 +51,7 @@ def adapter(name: str) -> UnderTest:
         command=f"python -m conformance run --adapter {name}",
         every=CHECKS,
         address=_case_address,
+        named=_case_named,
         clock="virtual time in seconds",
     )
 
@@ -56,6 +59,10 @@ def adapter(name: str) -> UnderTest:
 def _case_address(check: Check, case: CaseReport) -> str:
     owner = check if case.scene in {scene.name for scene in check.scenes} else _owner(case.scene)
     return f"{owner.id}:{case.scene}/{case.case}"
+
+
+def _case_named(case: CaseReport) -> str:
+    return f"scene {case.scene}, case {case.case}, seed {case.seed}"
 
 
 def _owner(scene_name: str) -> Check:

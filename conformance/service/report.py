@@ -28,6 +28,7 @@ def under_test(target: Target) -> UnderTest:
         command=f"conformance service --url {target.name}{target.options}",
         every=SERVICE_CHECKS,
         address=_address,
+        named=_named,
         clock="real time in seconds",
     )
 
@@ -40,6 +41,10 @@ def failure_text(report: CheckReport, spec: Specification, target: Target) -> st
 def _address(check: Check, case: CaseReport) -> str:
     """Return the check, and before it the one in whose play it was seen broken."""
     return check.id if case.case == check.id else f"{case.case},{check.id}"
+
+
+def _named(case: CaseReport) -> str:
+    return f"the play of {case.case}"
 
 
 def explanation(check: ServiceCheck, spec: Specification) -> str:

@@ -38,6 +38,7 @@ SCENE = "play"
 LONGEST_S = 120.0
 """A play that takes longer than this is stopped: the service answers, but too slowly to be tried."""
 _UNAUTHORIZED = 401
+_WAITED = "nothing came"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ async def _first_answers(visit: Visit) -> tuple[float, Reply] | WireFault:
         took_s = sorted([await _time_of_an_answer(visit) for _ in range(3)])
         return took_s[1], await visit.call("GET", "/v1/capabilities")
     except WireFault as fault:
-        return fault
+        return WireFault(f"{fault}; what is only slow needs --patience" if _WAITED in str(fault) else str(fault))
 
 
 async def _time_of_an_answer(visit: Visit) -> float:

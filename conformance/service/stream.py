@@ -86,6 +86,15 @@ class Reading:
         await self.until(lambda: any(frame.event == event for frame in self.frames), f"a `{event}` frame")
         return next(frame for frame in self.frames if frame.event == event)
 
+    async def goes_on_to_its_end(self) -> bool:
+        """Wait for the end of the body, as long as frames come; return whether it came."""
+        while not self.is_ended:
+            with trio.move_on_after(self._visit.target.patience_s) as scope:
+                await self._changed.wait()
+            if scope.cancelled_caught:
+                return False
+        return self.fault is None
+
     async def over(self) -> None:
         """Wait for the end of the body, which has to come while frames do."""
         while not self.is_ended:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, final
 
@@ -37,6 +38,8 @@ _TIDY_S = 10.0
 _ACCEPTED = 202
 _NO_ROOM = {429, 503}
 _COME_AGAIN_S = 1.0
+_DECIMALS = 4
+"""Of the times in a transcript: what is below is noise."""
 CORRELATION = "X-Correlation-Id"
 KIT = "kit"
 """Whoever says in a transcript that a rule is broken."""
@@ -78,7 +81,9 @@ class Visit:
 
     def note(self, who: str, what: str) -> Entry:
         """Write down what was said on the wire, masked and then shortened."""
-        return self.transcript.note(who, self._told(what))
+        entry = self.transcript.note(who, self._told(what))
+        self.transcript.entries[-1] = entry = replace(entry, at_s=round(entry.at_s, _DECIMALS))
+        return entry
 
     def _told(self, text: str) -> str:
         return shortened(self._mask(text))
@@ -161,15 +166,34 @@ class Visit:
     async def admit(self, body: Mapping[str, object] | None = None) -> str:
         """Have a task admitted, a short one if no other is given, and return its id."""
         body = self.task() if body is None else body
-        reply = await self.offer(body)
-        with trio.move_on_after(self.target.patience_s):
-            while reply.status in _NO_ROOM:
-                await trio.sleep(_COME_AGAIN_S)
-                reply = await self.offer(body)
-        if reply.status in _NO_ROOM:
-            raise NotTestable(f"the service had no room for a task in {self.target.patience_s:g} s: {reply.code}")
-        self.require(reply.status == _ACCEPTED, "202 for a task without fault", reply)
+        reply = await self._offered(body)
+        is_taken = reply.status == _ACCEPTED
+        self.expect(is_taken, "202 for a task without fault", reply, by=ids.ADMITTED)
+        self._need(is_taken, ids.ADMITTED, f"a task without fault is not admitted: {reply}")
         return str(body["task_id"])
+
+    async def _offered(self, body: Mapping[str, object]) -> Reply:
+        """Offer a task, again and again while there is no room for it."""
+        try:
+            reply = await self.offer(body)
+            with trio.move_on_after(self.target.patience_s):
+                while reply.status in _NO_ROOM:
+                    await trio.sleep(_COME_AGAIN_S)
+                    reply = await self.offer(body)
+        except WireFault as fault:
+            self._need(False, ids.ADMITTED, f"a task without fault is not answered: {fault}")
+            raise
+        if reply.status in _NO_ROOM:
+            raise NotTestable(f"in {self.target.patience_s:g} s there was no room for a task: {reply}")
+        return reply
+
+    def _need(self, holds: bool, owner: str, why: str) -> None:
+        """End the play if what it needs does not hold; for the check that owns that it is no excuse."""
+        if holds:
+            return
+        if self.check_id == owner:
+            raise Stop
+        raise NotTestable(self._told(f"{why} ({owner})"))
 
     async def cancel(self, task_id: str, *, by_delete: bool = False) -> Reply:
         """Cancel a task."""
@@ -196,8 +220,21 @@ class Visit:
             yield reading
         self.note("client", f"left the stream of {task_id}")
 
+    async def complete(self, body: Mapping[str, object] | None = None) -> Reading:
+        """Have a task admitted and read its stream to its end, which an ordinary task has to come to."""
+        return await self.finish(await self.admit(body))
+
+    async def finish(self, task_id: str) -> Reading:
+        """Read the stream of an ordinary task to its end; without one, the play ends as not to be tried."""
+        async with self.stream(task_id) as reading:
+            if not await reading.goes_on_to_its_end():
+                told = f"`{reading.kinds}`, then {reading.fault or f'nothing for {self.target.patience_s:g} s'}"
+                self.expect(False, "an ordinary task that comes to its end", told, by=ids.ENDED)
+                self._need(False, ids.ENDED, f"an ordinary task does not come to its end: {told}; see --patience")
+        return reading
+
     async def read(self, task_id: str, *, after: int | None = None) -> Reading:
-        """Read a task's stream to its end."""
+        """Read a task's stream to its end; that it has none is a finding of the check that is played."""
         async with self.stream(task_id, after=after) as reading:
             await reading.over()
         return reading

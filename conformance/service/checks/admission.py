@@ -32,9 +32,9 @@ _MISSPELLED = {"max_token": "max_tokens", "promt": "prompt", "prioritty": "prior
 
 
 async def _admits(visit: Visit) -> None:
-    await visit.read(await visit.admit())
-    await visit.read(await visit.admit(visit.task(prompt=None)))
-    await visit.read(await visit.admit(visit.task(prompt=None, messages=[{"role": "user", "content": "Count."}])))
+    await visit.complete()
+    await visit.complete(visit.task(prompt=None))
+    await visit.complete(visit.task(prompt=None, messages=[{"role": "user", "content": "Count."}]))
 
 
 async def _malformed(visit: Visit) -> None:
@@ -86,7 +86,7 @@ async def _same_id(visit: Visit) -> None:
     visit.expect(second.status == 202 and second.data == first.data, f"the same answer as before: {first}", second)
     other = await visit.offer({**body, "max_tokens": 3})
     visit.refused(other, "INVALID_PARAMS", "the same task_id with another body")
-    await visit.read(str(body["task_id"]))
+    await visit.finish(str(body["task_id"]))
     after = await visit.offer(body)
     is_same = after.status == 202 and after.data == first.data
     visit.expect(is_same, f"the same answer when the task is over: {first}", after)
@@ -106,7 +106,8 @@ async def _too_large_for_the_pool(visit: Visit) -> None:
 
 
 async def _output_mode(visit: Visit) -> None:
-    await visit.read(await visit.admit(visit.task(output_mode="interpretive-dance")))
+    reply = await visit.offer(visit.task(output_mode="interpretive-dance"))
+    visit.expect(reply.status == 202, "202 for a task whose output_mode nobody knows", reply)
 
 
 async def _unknown_pin(visit: Visit) -> None:

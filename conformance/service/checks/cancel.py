@@ -93,7 +93,7 @@ async def _again(visit: Visit) -> None:
 
 async def _when_over(visit: Visit) -> None:
     task_id = await visit.admit()
-    before = await visit.read(task_id)
+    before = await visit.finish(task_id)
     _acknowledged(visit, await visit.cancel(task_id), "the cancel of a task that is over")
     after = await visit.read(task_id)
     same = [frame.raw for frame in before.frames] == [frame.raw for frame in after.frames]
@@ -105,7 +105,7 @@ async def _by_delete(visit: Visit) -> None:
     late = [frame for frame in reading.tokens if frame.at > acknowledged_at + visit.facts.settle_s]
     visit.expect(reading.is_canceled and not late, "what POST .../cancel does", reading.kinds)
     task_id = await visit.admit()
-    await visit.read(task_id)
+    await visit.finish(task_id)
     _acknowledged(visit, await visit.cancel(task_id, by_delete=True), "DELETE of a task that is over")
 
 

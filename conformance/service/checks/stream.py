@@ -20,8 +20,8 @@ _LATE_S = 2.0
 
 
 async def _everyday(visit: Visit) -> None:
-    reading = await visit.read(await visit.admit())
-    reading = await visit.read(await visit.admit(visit.task(max_tokens=1)))
+    reading = await visit.complete()
+    reading = await visit.complete(visit.task(max_tokens=1))
     visit.expect(reading.last is not None and reading.last.event == "end", "`end` for a short task", reading.kinds)
 
 
@@ -34,7 +34,7 @@ async def _errors_in_streams(visit: Visit) -> None:
 
 async def _replay(visit: Visit) -> None:
     task_id = await visit.admit()
-    first, second = await visit.read(task_id), await visit.read(task_id)
+    first, second = await visit.finish(task_id), await visit.read(task_id)
     _expect_same(visit, first, second, 0)
 
 
@@ -50,7 +50,7 @@ async def _two_readers(visit: Visit) -> None:
 
 async def _resume_when_over(visit: Visit) -> None:
     task_id = await visit.admit()
-    whole = await visit.read(task_id)
+    whole = await visit.finish(task_id)
     for after in (1, 2, len(whole.frames) - 1):
         _expect_same(visit, whole, await visit.read(task_id, after=after), after)
 
@@ -81,7 +81,7 @@ async def _resume_after_leaving(visit: Visit) -> None:
 
 async def _last_event_id(visit: Visit) -> None:
     task_id = await visit.admit()
-    await visit.read(task_id)
+    await visit.finish(task_id)
     reply = await visit.call("GET", f"/v1/tasks/{task_id}/stream", headers=[("Last-Event-ID", "first")])
     visit.refused(reply, "INVALID_PARAMS", "Last-Event-ID: first")
 

@@ -53,7 +53,7 @@ async def _metrics(visit: Visit) -> list[Metric]:
 
 
 async def _names(visit: Visit) -> None:
-    await visit.read(await visit.admit())
+    await visit.complete()
     for family in await _metrics(visit):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         row = visit.spec.metrics.get(name)
@@ -71,7 +71,7 @@ async def _names(visit: Visit) -> None:
 async def _counted(visit: Visit) -> None:
     names = ("tasks_enqueued_total", "tasks_started_total", "tokens_out_total")
     before = [_sum(await _metrics(visit), name) for name in names]
-    reading = await visit.read(await visit.admit())
+    reading = await visit.complete()
     after = [_sum(await _metrics(visit), name) for name in names]
     tokens = reading.last.data.get("tokens_out") if reading.last else 0
     least = (1, 1, tokens if isinstance(tokens, int) else 0)
@@ -85,7 +85,7 @@ def _sum(families: list[Metric], name: str) -> float:
 
 async def _labels(visit: Visit) -> None:
     body = visit.task(prompt=f"The word is {visit.canaries['prompt']}.")
-    await visit.read(await visit.admit(body))
+    await visit.complete(body)
     private = (str(body["task_id"]), str(body["session_id"]))
     values: dict[str, set[str]] = {}
     for family in await _metrics(visit):
@@ -155,7 +155,7 @@ async def _secrets(visit: Visit) -> None:
     await visit.offer(visit.task(prompt=prompt, ctx=0))
     await visit.offer(visit.task(prompt=[prompt]))
     await visit.offer(visit.task(prompt=prompt, model_ref="file:/no/such/model.gguf"))
-    await visit.read(await visit.admit(visit.task(prompt=prompt)))
+    await visit.complete(visit.task(prompt=prompt))
     await visit.call("GET", "/metrics")
     await visit.call("GET", "/v1/capabilities")
     await _pools(visit)
