@@ -19,10 +19,16 @@ class Fault(StrEnum):
     ORDER = "order"
     SCHEMA = "schema"
     EXAMPLE = "example"
+    TEXT = "text"
+    UNREAD = "unread"
+    UNSEEN = "unseen"
 
 
 class SpecError(Exception):
-    """A document is malformed; `str` is "file:line: message", which editors and terminals make clickable."""
+    """A document is malformed; `str` is "file:line: message", which editors and terminals make clickable.
+
+    `others` are the first errors of other documents, where several are malformed.
+    """
 
     def __init__(self, file: str, line: int, message: str, fault: Fault = Fault.TABLE) -> None:
         super().__init__(f"{file}:{line}: {message}")
@@ -30,3 +36,4 @@ class SpecError(Exception):
         self.line = line
         self.message = message
         self.fault = fault
+        self.others: tuple[SpecError, ...] = ()

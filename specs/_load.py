@@ -1,7 +1,8 @@
 """Reading a folder of documents into one `Specification`.
 
 Each document is read on its own, then ids and tables are joined: an id or a table may be defined once, and what one
-table says about another has to be true. The first thing that is wrong is raised as `SpecError`; nothing is skipped.
+table says about another has to be true. The first thing that is wrong in each document is raised as `SpecError`;
+nothing is skipped.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from ._draft import Draft
 from ._errors import Fault, SpecError
+from ._files import document_names, read_text
 from ._markdown import read_document
 from ._model import Specification
 from ._tables import KINDS
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
     from ._markdown import Block
     from ._model import Requirement
-
-_GUIDE = "README.md"
 
 
 @cache
@@ -41,20 +41,28 @@ def load_from(path: Path) -> Specification:
 
 
 def _load(folder: Traversable, prefix: str) -> Specification:
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".md") and entry.name != _GUIDE)
-    if not names:
-        raise SpecError(prefix, 1, "the folder has no document", Fault.EMPTY)
     requirements: dict[str, Requirement] = {}
-    draft = Draft()
-    for name in names:
-        document = read_document(prefix + name, (folder / name).read_text(encoding="utf-8"))
-        for requirement in document.requirements:
-            _add(requirements, requirement)
-        for block in document.blocks:
-            _read_block(draft, block)
+    draft, wrong = Draft(), list[SpecError]()
+    for name in document_names(folder, prefix):
+        try:
+            document = read_document(prefix + name, read_text(folder, name, prefix))
+            for requirement in document.requirements:
+                _add(requirements, requirement)
+            for block in document.blocks:
+                _read_block(draft, block)
+        except SpecError as error:
+            wrong.append(error)
+    _raise_first(wrong)
     aliases = _aliases(requirements)
     _check(draft, {*requirements, *aliases})
     return _specification(draft, requirements, aliases)
+
+
+def _raise_first(wrong: list[SpecError]) -> None:
+    if wrong:
+        first, *others = wrong
+        first.others = tuple(others)
+        raise first
 
 
 def _add(requirements: dict[str, Requirement], new: Requirement) -> None:
@@ -129,7 +137,7 @@ def _check_kinds(draft: Draft, block: Block, table: str, kinds: list[str]) -> No
 def _check_bounds(draft: Draft, block: Block, ids: set[str]) -> None:
     for name, bound in draft.bounds.items():
         if f'"{name}"' in block.text and bound.requirement not in ids:
-            offset = next(n for n, line in enumerate(block.text.splitlines(), 1) if f'"{bound.requirement}"' in line)
+            offset = next(n for n, line in enumerate(block.text.split("\n"), 1) if f'"{bound.requirement}"' in line)
             message = f"{name} serves {bound.requirement}, which is no requirement"
             raise block.error(message, offset, Fault.DANGLING)
 

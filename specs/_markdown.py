@@ -2,8 +2,8 @@
 
 A list item that begins with `[` is a requirement: `- [ID r1] statement` or `- [ID r1, OLDER-ID] statement`, with
 exactly one keyword of RFC 2119 in capitals outside code. A capitalised keyword anywhere else is an error, so that no
-requirement can hide in prose. A fenced block whose info string has `spec=` is a table, one with a bare language is an
-example for readers. Positions are lines of the file, counted from 1.
+requirement can hide in prose; so is the head of one in a comment or an indented block. A fenced block whose info string
+has `spec=` is a table, one with a bare language is an example for readers. Positions are lines of the file, from 1.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-
 from ._errors import Fault, SpecError
 from ._model import Level, Requirement
+from ._unseen import HEAD, expect_none_unseen, line_of, read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from markdown_it.token import Token
 
-_ID = r"[A-Z][A-Z0-9]*(?:-[A-Z][A-Z0-9]*)*-\d{4}[a-z]?"
-_HEAD = re.compile(rf"\[({_ID}) r([1-9]\d*)((?:, {_ID})*)\] (?=\S)")
 _KEYWORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY)\b")
 _FOREIGN = re.compile(r"\b(SHALL|REQUIRED|RECOMMENDED|OPTIONAL)\b")
 _ATTRIBUTE = re.compile(r"([a-z]+)=([A-Za-z0-9_.-]+)")
@@ -55,10 +52,11 @@ class Document:
 
 def read_document(file: str, text: str) -> Document:
     """Read a document; raise `SpecError` where it is malformed. `file` is the name for messages."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    tokens = read_tokens(file, text)
     if not any(token.type == "heading_open" and token.tag == "h1" for token in tokens):
         raise SpecError(file, 1, "the document has no title (a line `# Title`)", Fault.EMPTY)
     requirements = tuple(_requirements(file, tokens))
+    expect_none_unseen(file, tokens)
     if not requirements:
         raise SpecError(file, 1, "the document has no requirement (an item `- [ID r1] statement`)", Fault.EMPTY)
     return Document(requirements, tuple(_blocks(file, tokens)))
@@ -69,7 +67,7 @@ def _requirements(file: str, tokens: list[Token]) -> Iterator[Requirement]:
     for parent, before, token in zip([None, None, *tokens], [None, *tokens], tokens, strict=False):
         if token.type != "inline":
             continue
-        line = _line(token)
+        line = line_of(token)
         if parent is not None and parent.type == "list_item_open" and token.content.startswith("["):
             yield _requirement(file, line, section, token)
         elif found := _KEYWORD.search(_prose(token)):
@@ -80,7 +78,7 @@ def _requirements(file: str, tokens: list[Token]) -> Iterator[Requirement]:
 
 
 def _requirement(file: str, line: int, section: str, token: Token) -> Requirement:
-    head = _HEAD.match(token.content)
+    head = HEAD.match(token.content)
     if head is None:
         message = "an item in brackets is a requirement and begins with `[ID r1]` or `[ID r1, OLDER-ID]`"
         raise SpecError(file, line, message, Fault.HEAD)
@@ -111,22 +109,14 @@ def _level(file: str, line: int, id: str, prose: str) -> Level:
 def _blocks(file: str, tokens: list[Token]) -> Iterator[Block]:
     for token in tokens:
         language, _, attributes = token.info.strip().partition(" ") if token.type == "fence" else ("", "", "")
-        if not attributes:
+        if not attributes and "spec" not in language.lower():
             continue
         parsed = [_ATTRIBUTE.fullmatch(word) for word in attributes.split()]
         named = {found[1]: found[2] for found in parsed if found is not None}
-        if None in parsed or "spec" not in named:
-            raise SpecError(
-                file,
-                _line(token),
-                f"the info string of a table is `{language} spec=KIND key=value ...`",
-                Fault.UNKNOWN_TABLE,
-            )
-        yield Block(file, _line(token), language, named.pop("spec"), named, token.content)
-
-
-def _line(token: Token) -> int:
-    return token.map[0] + 1 if token.map is not None else 1
+        if None in parsed or "spec" not in named or len(named) < len(parsed):
+            message = f"the info string of a table is `{language} spec=KIND key=value ...`, each key once"
+            raise SpecError(file, line_of(token), message, Fault.UNKNOWN_TABLE)
+        yield Block(file, line_of(token), language, named.pop("spec"), named, token.content)
 
 
 def _prose(token: Token) -> str:

@@ -6,16 +6,14 @@ about another is checked in `_load.py` when all are read.
 
 from __future__ import annotations
 
-import json
 import re
+from datetime import date
 from typing import TYPE_CHECKING
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 
 from . import _rows as rows
 from . import _shapes as shapes
 from ._errors import Fault
+from ._json import read_json, read_schema
 from ._model import FrameOrderTable
 from ._samples import expand
 from ._toml import find_line, read_toml, row_line
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 
     from ._draft import Draft
     from ._markdown import Block
-
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def _order(draft: Draft, block: Block) -> None:
@@ -50,26 +46,7 @@ def _order(draft: Draft, block: Block) -> None:
 
 
 def _schema(draft: Draft, block: Block) -> None:
-    schema = _json(block)
-    if not isinstance(schema, dict) or schema.get("$schema") != DIALECT:
-        raise block.error(f'a schema is an object with "$schema": "{DIALECT}"', fault=Fault.SCHEMA)
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        where = "/".join(map(str, error.absolute_path))
-        last = next((step for step in reversed(error.absolute_path) if isinstance(step, str)), "")
-        message = f"not a JSON Schema (2020-12) at {where}: {error.message}"
-        raise block.error(message, find_line(block.text, f'"{last}"'), Fault.SCHEMA) from None
-    draft.schemas[block.attributes["boundary"], block.attributes["event"]] = schema
-
-
-def _json(block: Block) -> object:
-    if block.language != "json":
-        raise block.error(f"a {block.kind} block is written in JSON, not {block.language or 'plain text'}")
-    try:
-        return json.loads(block.text)
-    except json.JSONDecodeError as error:
-        raise block.error(f"not JSON: {error.msg}", error.lineno) from None
+    draft.schemas[block.attributes["boundary"], block.attributes["event"]] = read_schema(block)
 
 
 def _engine_errors(draft: Draft, block: Block) -> None:
@@ -169,12 +146,24 @@ def _environment(draft: Draft, block: Block) -> None:
 def _profiles(draft: Draft, block: Block) -> None:
     table = read_toml(block, shapes.Profiles)
     require_unique(block, "profile", [row.name for row in table.profile])
+    seen: set[str] = set()
+    for index, row in enumerate(table.profile):
+        if again := next((name for name in row.documents if name in seen or row.documents.count(name) > 1), ""):
+            line = row_line(block, "profile", index, "documents")
+            raise block.error(f"{again} is in a profile already", line, Fault.TWICE)
+        seen.update(row.documents)
     draft.profiles, draft.unproved_advice = table.profile, table.unproved_advice
 
 
 def _exclusions(draft: Draft, block: Block) -> None:
     found = read_toml(block, shapes.Exclusions).exclusion
     require_unique(block, "exclusion", [f"{row.id} of {row.of}" for row in found])
+    for index, row in enumerate(found):
+        try:
+            date.fromisoformat(row.until or "2000-01-01")
+        except ValueError as error:
+            line = row_line(block, "exclusion", index, "until")
+            raise block.error(f"{row.until} is no date: {error}", line) from None
     draft.exclusions = found
 
 
@@ -185,7 +174,7 @@ def _agreements(draft: Draft, block: Block) -> None:
 
 
 def _example(draft: Draft, block: Block) -> None:
-    draft.examples.append((block, _json(block)))
+    draft.examples.append((block, read_json(block)))
 
 
 KINDS: dict[str, tuple[tuple[str, ...], Callable[[Draft, Block], None]]] = {

@@ -37,15 +37,27 @@ def read_toml(block: Block, shape: type[T]) -> T:
 
 def row_line(block: Block, table: str, index: int, key: str = "") -> int:
     """Return the line inside the block of the `index`-th `[[table]]`, or of `key` in it where it has one."""
-    lines = block.text.splitlines()
-    headers = [number for number, line in enumerate(lines, 1) if line.strip() == f"[[{table}]]"]
+    lines = lines_of(block.text)
+    headers = header_lines(block.text, table)
     return _key_line(lines, headers[index], key) if index < len(headers) else _key_line(lines, 0, key or table)
 
 
-def find_line(text: str, word: str) -> int:
-    """Return the line of `text`, from 1, that has the word; 0 if none has."""
-    lines = enumerate(text.splitlines(), 1)
-    return next((number for number, line in lines if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", line)), 0)
+def header_lines(text: str, table: str) -> list[int]:
+    """Return the lines, from 1, of the headers `[[table]]`."""
+    header = re.compile(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]\s*(#.*)?")
+    return [number for number, line in enumerate(lines_of(text), 1) if header.fullmatch(line)]
+
+
+def find_line(text: str, word: str, nth: int = 1) -> int:
+    """Return the line of `text`, from 1, that has the word for the `nth` time, or the last; 0 if none has."""
+    pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+    found = [number for number, line in enumerate(lines_of(text), 1) for _ in pattern.findall(line)]
+    return (found[:nth] or [0])[-1]
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text as editors count them: only a line feed ends one."""
+    return text.removesuffix("\n").split("\n")
 
 
 def _key_line(lines: list[str], start: int, key: str) -> int:
@@ -60,7 +72,7 @@ def _key_line(lines: list[str], start: int, key: str) -> int:
 def _syntax(block: Block, message: str) -> Exception:
     found = _AT_LINE.match(message)
     if found is None:  # at the end of the text
-        return block.error(f"not TOML: {message}", len(block.text.splitlines()))
+        return block.error(f"not TOML: {message}", len(lines_of(block.text)))
     return block.error(f"not TOML: {found[1]}", int(found[2]))
 
 
@@ -72,4 +84,4 @@ def _shape(block: Block, message: str) -> Exception:
     index = next((step for step in path if isinstance(step, int)), None)
     if index is not None and names:
         return block.error(message, row_line(block, names[0], index, names[-1] if len(names) > 1 else ""))
-    return block.error(message, _key_line(block.text.splitlines(), 0, names[-1]) if names else 0)
+    return block.error(message, _key_line(lines_of(block.text), 0, names[-1]) if names else 0)

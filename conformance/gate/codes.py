@@ -80,6 +80,12 @@ _DOCUMENTS = (
          "of them would be asked for.", "add the document to a profile"),
     Code("SPEC027", "profile of a document that is not there", "A profile that names no document asks for no proof; a "
          "renamed document would slip out of its profile that way.", "correct the name in the table of profiles"),
+    Code("SPEC028", "document that is no text", "A file that is not UTF-8, leads nowhere or is far too large cannot "
+         "be read, so nothing is known of what it states.", "save it as UTF-8 without a byte order mark"),
+    Code("SPEC029", "document that nobody reads", "Only files `*.md` directly in the folder are read; what stands in "
+         "another one binds nobody.", "move it, rename it, or take it out of the folder"),
+    Code("SPEC030", "requirement that nobody reads", "Inside a comment, an indented block, a paragraph, or behind a "
+         "fence without an end, a requirement is text like any other.", "make it an item of a list, or take it out"),
 )  # fmt: skip
 
 _PROOFS = (
@@ -124,6 +130,8 @@ _PROOFS = (
          "run: conformance gate --fix"),
     Code("SPEC120", "pins unreadable", "A line that cannot be read pins nothing; a merge may have left marks in it.",
          "restore the file from version control, or take out the line, then run: conformance gate --fix"),
+    Code("SPEC121", "mark on no test", "The function is not called `test…`, so it is never run and proves nothing.",
+         "put the mark on the test, or name the function `test_…`"),
 )  # fmt: skip
 
 _EXCEPTIONS = (
@@ -140,7 +148,7 @@ _EXCEPTIONS = (
          "say why, so that somebody else can judge it"),
     Code("SPEC208", "baseline has expired", "Its date has passed.", "correct the adapter, or decide anew"),
     Code("SPEC209", "baseline unreadable", "An entry that cannot be read excuses nothing, or everything.",
-         "write [[expected]] with adapter, check, reason and until"),
+         "write each entry once, as [[expected]] with adapter, check, reason and until"),
 )  # fmt: skip
 
 _CODE = (
@@ -164,6 +172,8 @@ _CODE = (
          "remove the route, or the promise"),
     Code("SPEC311", "source that cannot be read", "A file of code or tests is not valid Python, so what it proves or "
          "promises is unknown.", "correct the file"),
+    Code("SPEC312", "word that cannot be read", "It is made up while the code runs, so nobody can tell by reading "
+         "whether the documents have it.", "write the text itself at this place"),
 )  # fmt: skip
 
 _EVIDENCE = (
@@ -171,6 +181,8 @@ _EVIDENCE = (
          "run the checks: conformance gate without --no-run, or with --evidence FILE"),
     Code("SPEC402", "evidence for other documents", "It was recorded when the documents said something else.",
          "record it anew"),
+    Code("SPEC403", "evidence for nothing", "It is about a check, a broken adapter or a requirement that is not there, "
+         "so it was recorded before something was renamed or taken out.", "record it anew"),
 )  # fmt: skip
 
 CODES: dict[str, Code] = {code.id: code for code in (*_DOCUMENTS, *_PROOFS, *_EXCEPTIONS, *_CODE, *_EVIDENCE)}

@@ -119,7 +119,7 @@ def _gate(arguments: GateArguments) -> Exit:
             fix_lock(sources.documents)
         project = gather(sources)
     except SpecError as error:
-        found = verdict([unreadable(error)])
+        found = verdict(unreadable(error))
         _write(arguments, FORMS[arguments.format](found, None))
         return found.exit_code
     except LockError as error:

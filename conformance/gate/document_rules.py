@@ -30,6 +30,9 @@ _FAULTS = {
     Fault.ORDER: "SPEC021",
     Fault.SCHEMA: "SPEC022",
     Fault.EXAMPLE: "SPEC023",
+    Fault.TEXT: "SPEC028",
+    Fault.UNREAD: "SPEC029",
+    Fault.UNSEEN: "SPEC030",
 }
 _DRIFTS = {
     DriftKind.TEXT: "SPEC010",
@@ -40,9 +43,12 @@ _DRIFTS = {
 }
 
 
-def unreadable(error: SpecError) -> Finding:
-    """Return the finding for documents that cannot be read."""
-    return Finding(_FAULTS[error.fault], Place(error.file, error.line), PurePath(error.file).name, error.message)
+def unreadable(error: SpecError) -> list[Finding]:
+    """Return the finding for each document that cannot be read."""
+    return [
+        Finding(_FAULTS[each.fault], Place(each.file, each.line), PurePath(each.file).name, each.message)
+        for each in (error, *error.others)
+    ]
 
 
 def locks(project: Project) -> Iterator[Finding]:

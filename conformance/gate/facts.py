@@ -122,7 +122,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """Everything the gate compares. `base` is the lock that a proposed change starts from."""
+    """Everything the gate compares.
+
+    `base` is the lock that a proposed change starts from, `expectable` are the checks that a baseline may name.
+    """
 
     spec: Specification
     today: date
@@ -137,6 +140,7 @@ class Project:
     words: Mapping[str, Sequence[Word]] = field(default_factory=dict)
     evidence: Evidence = field(default_factory=Evidence)
     baseline: Sequence[Expected] = ()
+    expectable: Sequence[str] = ()
     troubles: Sequence[Finding] = ()
 
     def resolve(self, id: str) -> Requirement | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from .facts import Project
+    from .facts import Pin, Project
     from .gathering import Sources
 
 
@@ -49,7 +49,7 @@ def _expect_known(sources: Sources, project: Project, confirmed: Collection[str]
         raise BaseError(f"--pin: {unknown('check', id, known)}")
 
 
-def _tell(project: Project, now: Collection[pins.Pin], confirmed: Collection[str]) -> None:
+def _tell(project: Project, now: Collection[Pin], confirmed: Collection[str]) -> None:
     before = {(pin.check, pin.requirement): pin.revision for pin in project.pins}
     own = [pin for pin in now if pin.check in confirmed]
     moved = [pin for pin in own if before.get((pin.check, pin.requirement)) != pin.revision]

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import specs
+from conformance.catalogue import CHECKS
 from specs import LOCK, LockError, load_from, read_lock
 
 from . import baseline, evidence, kit, pins
 from .base import lock_at
 from .facts import Evidence, Project
 from .finding import Finding, Place
-from .source import marked_tests, words_in_code
+from .marks import marked_tests
+from .words import words_in_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +67,7 @@ def gather(sources: Sources) -> Project:
         words={source: words_in_code(sources.root, source, troubles) for source in sorted(places)},
         evidence=found,
         baseline=expected,
+        expectable=tuple(CHECKS),
         troubles=[*troubles, *late, *wrong, *unpinned],
     )
 
@@ -75,7 +78,7 @@ def _lock(path: Path, troubles: list[Finding]) -> tuple[str, Lock | None]:
     try:
         text = path.read_text(encoding="utf-8")
         return text, read_lock(text)
-    except (LockError, UnicodeDecodeError) as error:
+    except (LockError, UnicodeDecodeError, OSError) as error:
         troubles.append(Finding("SPEC017", Place(path.as_posix()), LOCK, str(error)))
         return "", None
 

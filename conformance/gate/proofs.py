@@ -57,7 +57,8 @@ class Proofs:
 
     @cached_property
     def _excluded(self) -> dict[tuple[str, str], Exclusion]:
-        return {(each.id, each.of): each for each in self.project.spec.exclusions}
+        aliases = self.project.spec.aliases
+        return {(aliases.get(each.id, each.id), each.of): each for each in self.project.spec.exclusions}
 
     def checks(self, requirement: Requirement, *, binding: bool = True) -> list[CheckFact]:
         """Return the checks that name a requirement; with `binding` only those that bind as well."""

@@ -5,28 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.check import Level
-from conformance.outcome import ENOUGH, Exit
+from conformance.outcome import Exit
 
-from . import code_rules, document_rules, exception_rules, pin_rules, proof_rules
+from . import code_rules, document_rules, evidence_rules, exception_rules, pin_rules, proof_rules
 from .codes import TOO_LITTLE, Severity
-from .finding import Finding
-from .proofs import Proofs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .facts import Project
-    from .finding import Place
-
-
-def enough(project: Project) -> Iterator[Finding]:
-    """Find whether too little was executed for a verdict."""
-    binding = [check for check in project.checks if check.level is Level.MUST]
-    executed = [check for check in binding if Proofs(project).is_executed(check)]
-    if len(executed) < ENOUGH * len(binding):
-        message = f"{len(executed)} of {len(binding)} MUST checks were executed"
-        yield Finding(TOO_LITTLE, project.evidence.place, "evidence", message)
+    from .finding import Finding, Place
 
 
 RULES: tuple[Callable[[Project], Iterable[Finding]], ...] = (
@@ -43,7 +31,8 @@ RULES: tuple[Callable[[Project], Iterable[Finding]], ...] = (
     proof_rules.tests,
     exception_rules.exclusions,
     exception_rules.baselines,
-    enough,
+    evidence_rules.stale,
+    evidence_rules.enough,
 )
 
 

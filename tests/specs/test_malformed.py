@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import specs
-from specs import SpecError
+from specs import Fault, SpecError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,3 +181,34 @@ def test_a_folder_without_documents_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Only a guide\n", encoding="utf-8")
     with pytest.raises(SpecError, match="no document"):
         specs.load_from(tmp_path)
+
+
+def test_every_malformed_document_is_told_of(tmp_path: Path) -> None:
+    bad = "# Title\n\n- [ADAPT-1] It is.\n"
+    for name, text in {"a": bad, "b": HEAD, "c": bad}.items():
+        (tmp_path / f"{name}.md").write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        specs.load_from(tmp_path)
+    told = [(each.file, each.line) for each in (caught.value, *caught.value.others)]
+    assert told == [(f"{tmp_path}/a.md", 3), (f"{tmp_path}/c.md", 3)]
+
+
+@pytest.mark.req("GATE-1005b")
+def test_what_is_no_file_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(HEAD, encoding="utf-8")
+    (tmp_path / "b.md").mkdir()
+    (tmp_path / ".#c.md").symlink_to("nobody@nowhere")
+    with pytest.raises(SpecError, match=r"\.#c\.md:1: it cannot be read") as caught:
+        specs.load_from(tmp_path)
+    assert [(each.file, each.fault) for each in caught.value.others] == [(f"{tmp_path}/b.md", Fault.TEXT)]
+
+
+@pytest.mark.req("GATE-1005d")
+def test_other_ends_of_lines_move_no_place(tmp_path: Path) -> None:
+    block = toml("routes", ROUTE.replace('"x"', '"one\u2028two\x85three"') + ROUTE)
+    text = HEAD.replace("\n", "\r\n", 1) + block
+    (tmp_path / "a.md").write_bytes(text.encode())
+    with pytest.raises(SpecError) as caught:
+        specs.load_from(tmp_path)
+    assert caught.value.message == "GET /a is there twice"
+    assert caught.value.line == 11

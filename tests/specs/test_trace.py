@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import specs
-from conformance.gate.source import marked_tests
+from conformance.gate.marks import marked_tests
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("adapter_api", "adapter_host", "adapters", "conformance", "http_util", "orchestratord", "tests")

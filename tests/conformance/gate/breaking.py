@@ -12,7 +12,7 @@ from conformance.gate.verdict import Verdict, judge, verdict
 from specs import SpecError
 from specs.__main__ import write_lock
 
-from .project import edit, gathered, write
+from .project import RUNS, edit, gathered, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ class Broken:
     code: str
     at: tuple[str, str]
     edit: tuple[str, str, str] | None = None
-    files: Mapping[str, str | None] = field(default_factory=dict)
+    files: Mapping[str, str | bytes | None] = field(default_factory=dict)
     facts: Facts = same
     is_locked: bool = True
 
@@ -49,21 +49,23 @@ class Broken:
         if self.edit is not None:
             edit(folder, *self.edit)
         for name, text in self.files.items():
+            path = folder / name
             if text is None:
-                (folder / name).unlink()
-            else:
-                (folder / name).write_text(text, encoding="utf-8")
+                path.unlink()
+                continue
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(text.encode() if isinstance(text, str) else text)
         try:
             if self.is_locked:
                 write_lock(folder / "specs")
             return judge(self.facts(gathered(folder)))
         except SpecError as error:
-            return verdict([unreadable(error)])
+            return verdict(unreadable(error))
 
     def line(self, folder: Path) -> int:
         """Return the line that is to be blamed."""
         file, text = self.at
-        if not text or not (folder / file).exists():
+        if not text or text.isdigit() or not (folder / file).exists():
             return int(text or 1)
         lines = (folder / file).read_text(encoding="utf-8").splitlines()
         return next(number for number, line in enumerate(lines, 1) if text in line)
@@ -81,13 +83,15 @@ def suite(name: str, code: str, at: tuple[str, str], facts: Facts) -> Broken:
 
 
 def checks(*checks: CheckFact) -> Facts:
-    """Judge with other checks, the broken adapters of those that are left, and a pin for each."""
+    """Judge with other checks: with the broken adapters and the runs of those that are left, and a pin for each."""
     ids = {check.id for check in checks}
+    left = {adapter: {id: run for id, run in runs.items() if id in ids} for adapter, runs in RUNS.items()}
     return lambda project: replace(
         project,
         checks=checks,
         mutants=[each for each in project.mutants if each.killed_by in ids],
         pins=settled((), checks, project.spec),
+        evidence=Evidence(checks=left),
     )
 
 

@@ -75,6 +75,76 @@ UNREADABLE = [
     document("no JSON Schema", "SPEC022", "events.md", "thing", '"type": "object"}', '"type": "thing"}'),
     document("an example that does not validate", "SPEC023", "events.md", "spec=example", '{"kind": "Slow"}', "3"),
 ]
+WHOLE = "# Void\n\n- [EV-1009 r1] It **MUST** be.\n"
+UNSEEN = "[EV-1009 r1] it must be."
+
+
+def file(name: str, code: str, file: str, text: str | bytes, line: str = "") -> Broken:
+    """Add a file."""
+    return Broken(name=name, code=code, at=(f"specs/{file}", line), files={f"specs/{file}": text})
+
+
+def unseen(name: str, text: str, line: str = "EV-1009") -> Broken:
+    """Put a requirement where it is not read."""
+    return file(name, "SPEC030", "void.md", "# Void\n\n- [EV-1008 r1] It **MUST** be.\n\n" + text, line)
+
+
+DROPPED = [
+    file("a document in another encoding", "SPEC028", "void.md", WHOLE.encode() + b"\nCaf\xe9\n", "5"),
+    file("a document in wide characters", "SPEC028", "void.md", WHOLE.encode("utf-16"), "1"),
+    file("a byte order mark", "SPEC028", "void.md", "\ufeff" + WHOLE),
+    file("a NUL", "SPEC028", "void.md", WHOLE + "\0", "4"),
+    file("a huge document", "SPEC028", "void.md", WHOLE + "\n" * (4 << 20), "1"),
+    file("a document in a folder", "SPEC029", "more/void.md", WHOLE),
+    file("a document with a loud ending", "SPEC029", "void.MD", WHOLE),
+    file("a document with another ending", "SPEC029", "void.markdown", WHOLE),
+    file("a requirement in the guide", "SPEC029", "README.md", WHOLE, "EV-1009"),
+    file("a table in the guide", "SPEC029", "README.md", "# Guide\n\n```toml spec=log\n```\n", "spec=log"),
+    unseen("a requirement in a comment", f"<!--\n- {UNSEEN}\n-->\n"),
+    unseen("a requirement in an indented block", f"Text:\n\n    - {UNSEEN}\n"),
+    unseen("a requirement in a deep list", f"- a\n\n      - {UNSEEN}\n"),
+    unseen("a requirement in a paragraph", f"And {UNSEEN}\n"),
+    unseen("a requirement that is no item", f"{UNSEEN}\n"),
+    unseen("a requirement behind another one", f"- [EV-1007 r1] It MUST be. {UNSEEN}\n"),
+    unseen("a requirement in a heading", f"## {UNSEEN}\n"),
+    unseen("a requirement in bold", "- **[EV-1009 r1]** It is so.\n"),
+    unseen("a requirement behind a task's box", f"- [ ] {UNSEEN}\n".replace("[ ] ", "x ")),
+    unseen("a requirement with a colon", "- [EV-1009 r1]: nothing\n"),
+    unseen("a fence without an end", f"```\n- {UNSEEN}\n", "```"),
+    unseen("a table without an end", "~~~toml spec=log\nfields = []\nevents = []\n~~\n", "~~~toml"),
+    document(
+        "a kind behind a comma", "SPEC008", "service.md", "toml,spec=routes", "toml spec=routes", "toml,spec=routes"
+    ),
+    document("two kinds of one table", "SPEC008", "service.md", "spec=routes", "spec=routes", "spec=log spec=routes"),
+    document(
+        "a key twice",
+        "SPEC009",
+        "events.md",
+        '"type": "obj',
+        '"object", "properties"',
+        '"object", "type": "object", "properties"',
+    ),
+    document("a keyword that is none", "SPEC022", "events.md", "propertys", '"properties"', '"propertys"'),
+    document("a keyword deep inside that is none", "SPEC022", "events.md", "enums", '"enum"', '"enums"'),
+    document("a number that is none", "SPEC007", "events.md", "spec=example", '{"kind": "Slow"}', '{"kind": NaN}'),
+    document(
+        "a document in two profiles",
+        "SPEC009",
+        "proof.md",
+        '"events.md", "service.md"',
+        '["service.md"',
+        '["events.md", "service.md"',
+    ),
+    document(
+        "a document twice in a profile",
+        "SPEC009",
+        "proof.md",
+        '"service.md", "service',
+        '["service.md"',
+        '["service.md", "service.md"',
+    ),
+    document("a day that no month has", "SPEC007", "proof.md", "02-31", "2026-01-31", "2026-02-31"),
+]
 LOCKS = [
     document("another text", "SPEC010", "events.md", "EV-1001", "a kind", "some kind"),
     document("from MUST to MUST NOT", "SPEC011", "events.md", "EV-1001", "**MUST**", "**MUST NOT**"),

@@ -78,6 +78,15 @@ def expected(name: str, code: str, old: str = "", new: str = "", run: Run = FAIL
     )
 
 
+ROW = 'adapter = "one", check = "CK-01", reason = "known"'
+
+
+def bad_baseline(name: str, text: str | bytes, line: str, *, fails: bool = False) -> Broken:
+    """Write a baseline of which something cannot be read."""
+    facts = runs(one(CK_01=FAILED)) if fails else runs(RUNS)
+    return Broken(name=name, code="SPEC209", at=(baseline.FILE, line), files={baseline.FILE: text}, facts=facts)
+
+
 PROOFS = [
     suite("a MUST without a check", "SPEC101", ("specs/events.md", "EV-1001"), checks(SECOND, *OTHERS)),
     suite(
@@ -103,6 +112,36 @@ PROOFS = [
         code="SPEC102",
         at=("specs/service.md", "SV-1002"),
         edit=(TESTS, 'pytest.param(1, marks=pytest.mark.req("SV-1002"))', '1  # pytest.mark.req("SV-1002")\n    '),
+    ),
+    Broken(
+        name="a MUST whose tests are all skipped",
+        code="SPEC102",
+        at=("specs/service.md", "SV-1002"),
+        edit=(TESTS, "class TestBounds:", "class TestBounds:\n    pytestmark = [pytest.mark.skip]\n"),
+    ),
+    Broken(
+        name="a MUST whose test is skipped on a condition that always holds",
+        code="SPEC102",
+        at=("specs/service.md", "SV-1002"),
+        edit=(TESTS, "    @pytest.mark.p", '    @pytest.mark.skipif(True, reason="")\n    @pytest.mark.p'),
+    ),
+    Broken(
+        name="a mark on no test",
+        code="SPEC121",
+        at=(TESTS, "EV-1004"),
+        edit=(TESTS, "class", '@pytest.mark.req("EV-1004")\ndef helper():\n    pass\n\n\nclass'),
+    ),
+    Broken(
+        name="a mark that is not written out",
+        code="SPEC312",
+        at=(TESTS, "*IDS"),
+        edit=(TESTS, '"EV-1003")', '"EV-1003", *IDS)'),
+    ),
+    Broken(
+        name="a mark of nothing",
+        code="SPEC312",
+        at=(TESTS, "req()"),
+        edit=(TESTS, "def test_answers", "@pytest.mark.req()\ndef test_answers"),
     ),
     suite("a MUST check that never executed", "SPEC103", ("checks.py", "1"), runs(one(CK_01=Run(Outcome.PASS, 0)))),
     suite("a check for nothing", "SPEC104", ("checks.py", "9"), checks(*more_checks(extra("CK-09")))),
@@ -167,6 +206,16 @@ PROOFS = [
         runs(RUNS, tests={"SV-1001": TestRuns(1), "EV-1003": TestRuns(1)}),
     ),
     suite("two checks with one id", "SPEC116", ("checks.py", "9"), checks(*more_checks(extra("CK-06", "EV-1004")))),
+    suite("evidence for no check", "SPEC403", ("evidence", ""), runs({**RUNS, "three": {"CK-98": PASSED}})),
+    suite(
+        "evidence for no animal",
+        "SPEC403",
+        ("evidence", ""),
+        runs(RUNS, {each.name: (each.killed_by,) for each in MUTANTS} | {"is-lost": ()}),
+    ),
+    suite(
+        "evidence for no requirement", "SPEC403", ("evidence", ""), runs(RUNS, tests=ALL_RAN | {"SV-0998": TestRuns(1)})
+    ),
     suite("no evidence at all", "SPEC401", ("evidence", ""), runs({})),
     suite("little evidence", "SPEC401", ("evidence", ""), runs({"one": {"CK-01": PASSED}})),
     Broken(
@@ -251,4 +300,14 @@ EXCEPTIONS = [
     expected("a baseline without reason", "SPEC207", 'reason = "known"\n'),
     expected("a baseline that has expired", "SPEC208", "01-31", "01-14"),
     expected("a baseline that cannot be read", "SPEC209", "[[expected]]", "[[expectd]]", run=PASSED),
+    bad_baseline("a baseline as an array", f"\nexpected = [{{{ROW}}}]\n", "expected ="),
+    bad_baseline("a baseline as an array of lines", f"# known\nexpected = [\n  {{{ROW}}},\n]\n", "expected ="),
+    bad_baseline("a baseline with an entry twice", f"{ENTRY}\n{ENTRY}", "7", fails=True),
+    bad_baseline(
+        "a baseline with a column too many", f'{ENTRY}\n [[ expected ]] # more\n{ENTRY[13:]}adpter = "x"\n', "# more"
+    ),
+    bad_baseline("a baseline with a column too few", f'{ENTRY}\n[[expected]]\ncheck = "x"\n', "7"),
+    bad_baseline("a baseline that is no TOML", f"{ENTRY}\nuntil\n", "7"),
+    bad_baseline("a baseline with a day that no month has", ENTRY.replace("01-31", "02-31"), "5"),
+    bad_baseline("a baseline in another encoding", b"# Caf\xe9\n" + ENTRY.encode(), ""),
 ]

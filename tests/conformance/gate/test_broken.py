@@ -13,7 +13,7 @@ from conformance.outcome import Exit
 
 from .breaking import checks, runs
 from .broken_code import CODE
-from .broken_documents import AGREEMENTS, LOCKS, UNREADABLE
+from .broken_documents import AGREEMENTS, DROPPED, LOCKS, UNREADABLE
 from .broken_suites import ENTRY, EXCEPTIONS, FAILED, PINNED, PROOFS, extra, one
 from .project import CHECKS, TODAY, edit, gathered, write
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .breaking import Broken
 
-ALL = [*UNREADABLE, *LOCKS, *AGREEMENTS, *PROOFS, *PINNED, *EXCEPTIONS, *CODE]
+ALL = [*UNREADABLE, *DROPPED, *LOCKS, *AGREEMENTS, *PROOFS, *PINNED, *EXCEPTIONS, *CODE]
 
 
 @pytest.mark.req("GATE-1001", "GATE-1003")
@@ -34,7 +34,7 @@ def test_a_project_in_which_everything_agrees_is_not_blamed(tmp_path: Path) -> N
 
 @pytest.mark.req(
     "GATE-1001", "GATE-1001a", "GATE-1001b", "GATE-1001c", "GATE-1001d", "GATE-1002", "GATE-1003", "GATE-1003a",
-    "GATE-1004", "GATE-1004a", "GATE-1005", "GATE-1005a", "GATE-1005b",
+    "GATE-1004", "GATE-1004a", "GATE-1005", "GATE-1005a", "GATE-1005b", "GATE-1005d", "GATE-1006",
 )  # fmt: skip
 @pytest.mark.parametrize("broken", ALL, ids=lambda broken: f"{broken.code} {broken.name}")
 def test_what_is_broken_is_found_where_it_is_and_nothing_else(broken: Broken, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_new_pairs_are_pinned_older_ones_stay_and_those_of_nothing_go(tmp_path: 
     stray = Pin("CK-99", "EV-1001", 1, Place("x"))
     now = pins.settled([*PINS[:-1], stray], CHECKS, project.spec)
     assert {told(pin) for pin in now} == {told(pin) for pin in PINS}
-    assert judged(replace(project, pins=now))
+    assert list(judged(replace(project, pins=now)))
     confirmed = pins.settled(now, CHECKS, project.spec, ["CK-01"])
     assert {told(pin) for pin in confirmed} - {told(pin) for pin in now} == {("CK-01", "EV-1001", 2)}
     assert not list(judged(replace(project, pins=confirmed)))

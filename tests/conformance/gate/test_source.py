@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.gate.source import check_places, marked_tests, words_in_code
+from conformance.gate.marks import marked_tests
+from conformance.gate.source import check_places
+from conformance.gate.words import words_in_code
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +47,7 @@ TESTS = """import pytest
 pytestmark = pytest.mark.req("A-0001")
 
 
-@pytest.mark.req("A-0002", "A-0003", *MORE)
+@pytest.mark.req("A-0002", "A-0003")
 @pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.req("A-0004"))])
 def test_one(x): ...
 
@@ -93,6 +95,33 @@ def words(root: Path, source: str) -> list[tuple[str, int]]:
 )
 def test_words_of_a_place(tmp_path: Path, source: str, found: list[tuple[str, int]]) -> None:
     assert words(tmp_path, source) == found
+
+
+@pytest.mark.req("GATE-1005d")
+def test_a_word_that_is_made_up_while_the_code_runs_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(CODE, encoding="utf-8")
+    troubles: list[Finding] = []
+    for source in ("enum:Color:a.py", "calls:Metric:a.py", "routes:a.py"):
+        words_in_code(tmp_path, source, troubles)
+    assert [(each.code_id, each.place.line, each.message.split(" ", 1)[1]) for each in troubles] == [
+        ("SPEC312", 9, "3 does not say the word"),
+        ("SPEC312", 17, "Metric(NAME) does not say the word"),
+    ]
+
+
+@pytest.mark.req("GATE-1005b")
+@pytest.mark.parametrize("pattern", ["/etc/*.py", "**.py", ".", "../*.nothing", "a.py"])
+def test_a_pattern_that_leads_nowhere_has_no_words(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "a.py").symlink_to(tmp_path / "gone.py")
+    assert words_in_code(tmp_path, f"enum:Color:{pattern}", []) == []
+
+
+def test_files_are_read_as_python_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_bytes("\ufeff".encode() + TESTS.encode())
+    (tmp_path / "b_test.py").write_bytes(b"# coding: latin-1\nX = '\xe9\\d'\n" + TESTS.encode())
+    troubles: list[Finding] = []
+    assert len(marked_tests(tmp_path, troubles)) == 10
+    assert not troubles
 
 
 @pytest.mark.req("GATE-1001")
