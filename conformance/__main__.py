@@ -1,39 +1,33 @@
 """The command line: `conformance run`, `init`, `list`, `explain`, `mutants`, `gate`, `service`, `engine`.
 
-It reads arguments and chooses; `run` and `init` are in `command_line/`, the others in `mutants.py`, `gate/`, `hand/`
-and `service/`.
+It reads arguments and chooses; `run`, `init`, `list` and `explain` are in `command_line/`, the others in `mutants.py`,
+`gate/`, `hand/` and `service/`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import errno
 import sys
 from typing import TYPE_CHECKING, NoReturn, cast
-
-from rich.console import Console
 
 import specs
 
 from .api import mask_for
-from .catalogue import CHECKS
 from .command_line import init as starting
+from .command_line import listing
 from .command_line import run as running
-from .command_line.kinds import ADAPTER_HELP, check_named, subject_named
+from .command_line.output import console, expect_output, print_to_nowhere
 from .gate.command import GateArguments, add_arguments, gate
 from .hand.command import EngineArguments, add_engines, run_engine
 from .loading import unknown
 from .mutants import MUTANTS, REFERENCES, blamed, hunt
 from .outcome import Exit
-from .report import explanation, listing
 from .service import command as serving
 from .zoo_report import ZooReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from .check import Check, Scene
-    from .subject import Subject
 
     Command = Callable[["Arguments"], int]
 
@@ -61,26 +55,31 @@ class Arguments(argparse.Namespace):
     """What was given on the command line."""
 
     command: Command
-    adapter: Subject
-    check: Check
     whole: bool
     names: list[str]
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with its code."""
+    expect_output()
     arguments = _parser().parse_args(argv, namespace=Arguments())
     try:
         code = arguments.command(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # `conformance list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print_to_nowhere()
         code = Exit.CONFORMING
     except KeyboardInterrupt:
         sys.stderr.write("conformance: interrupted\n")
         code = 130
     except specs.SpecError as error:
         sys.stderr.write(f"conformance: the specification cannot be read: {error}\n")
+        code = Exit.KIT_ERROR
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print_to_nowhere()
+        sys.stderr.write(f"conformance: cannot print: {error.strerror}\n")
         code = Exit.KIT_ERROR
     sys.exit(int(code))
 
@@ -95,33 +94,21 @@ def init(arguments: Arguments) -> int:
     return starting.init(cast("starting.InitArguments", arguments))
 
 
-def _console() -> Console:
-    return Console(file=sys.stdout, highlight=False)
-
-
-def list_checks(_arguments: Arguments) -> int:
-    """Print every check."""
-    sys.stdout.write(listing(CHECKS.values()) + "\n")
-    return Exit.CONFORMING
+def list_checks(arguments: Arguments) -> int:
+    """Print the checks."""
+    return listing.list_checks(cast("listing.ListArguments", arguments))
 
 
 def explain(arguments: Arguments) -> int:
     """Print what is known of one check."""
-    check, subject, spec = arguments.check, arguments.adapter, specs.load()
-
-    def count(scene: Scene) -> int:
-        return len(list(scene.cases(subject, spec)))
-
-    killed = [f"{mutant.name}: {mutant.fault}" for mutant in MUTANTS if mutant.killed_by == check.id]
-    sys.stdout.write(explanation(check, spec, count, killed) + "\n")
-    return Exit.CONFORMING
+    return listing.explain(cast("listing.ExplainArguments", arguments))
 
 
 def mutants(arguments: Arguments) -> int:
     """Hunt every broken adapter and try every odd one."""
     chosen = [mutant for mutant in MUTANTS if not arguments.names or mutant.name in arguments.names]
     odd = [reference for reference in REFERENCES if not arguments.names or reference.name in arguments.names]
-    report = ZooReport(_console(), mask_for(0))
+    report = ZooReport(console(), mask_for(0))
     for mutant in chosen:
         report.hunted(hunt(mutant, is_whole=arguments.whole))
     for reference in odd:
@@ -151,10 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     running.add_arguments(_command(commands, "run", run, "run checks against an adapter", epilog=_EXITS))
     starting.add_arguments(_command(commands, "init", init, "write a start for a new adapter"))
-    _command(commands, "list", list_checks, "list the checks")
-    explains = _command(commands, "explain", explain, "explain a check")
-    explains.add_argument("check", type=check_named, metavar="ID")
-    explains.add_argument("--adapter", type=subject_named, default="mock", metavar="NAME", help=ADAPTER_HELP)
+    listing.add_list_arguments(_command(commands, "list", list_checks, "list the checks"))
+    listing.add_explain_arguments(_command(commands, "explain", explain, "explain a check"))
     hunts = _command(commands, "mutants", mutants, "prove the kit on broken and on odd adapters")
     hunts.add_argument("names", nargs="*", type=_animal, metavar="NAME", help="these animals only")
     hunts.add_argument("--whole", action="store_true", help="every check on every animal: the whole kill matrix, slow")

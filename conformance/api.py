@@ -14,18 +14,21 @@ import trio
 import specs
 
 from .baseline import today, with_baseline
+from .beginning import where_to_begin
 from .canary import Canaries
 from .catalogue import CHECKS
 from .check import MOST_SEEDS
 from .failure import failure_text
-from .loading import callable_again, own_names
+from .loading import callable_again, expect_subject, own_names, unknown
 from .outcome import FAILURES, Exit
+from .rehearsal import rehearse
 from .runner import run_checks
 from .selection import select_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from .check import Check
     from .gate.facts import Expected
     from .outcome import CheckReport, SuiteReport
     from .subject import Subject
@@ -41,11 +44,14 @@ def run_suite(
 ) -> SuiteReport:
     """Run the checks with these ids, or all of them. Takes seconds, and may not be called from inside `trio.run`.
 
-    With `twice`, each case is played again and has to be the same. `baseline` are the failures that are known.
+    With `twice`, each case is played again and has to be the same. `baseline` are the failures that are known. Raises
+    `NoSubject` or `CannotPlay` for a subject that is none or does not open, `ValueError` for an id that no check has.
     """
     every = list(CHECKS.values())
-    chosen = [CHECKS[check_id] for check_id in only] or every
+    chosen = [_check(check_id) for check_id in _ids(only)] or every
+    expect_subject(subject)
     named = callable_again(subject)
+    rehearse(named)
     report = run_checks(named, select_whole(chosen), specs.load(), every=every, seed=seed, twice=twice)
     return with_baseline(report, baseline, today(), own_names(named))
 
@@ -55,9 +61,18 @@ async def check_adapter(subject: Subject, *, only: Iterable[str] = (), seed: int
 
     The suite brings its own virtual clock, so it runs in a thread of its own; do not call it under a mock clock.
     """
-    report = await trio.to_thread.run_sync(partial(run_suite, subject, only=list(only), seed=seed))
+    report = await trio.to_thread.run_sync(partial(run_suite, subject, only=list(_ids(only)), seed=seed))
     if report.exit_code is not Exit.CONFORMING:
-        raise NotConforming(failures_text(report) or f"no verdict: exit code {report.exit_code!r}")
+        begin = where_to_begin(report)
+        raise NotConforming("\n\n".join(filter(None, (failures_text(report) or no_verdict(report), begin))))
+
+
+def no_verdict(report: SuiteReport) -> str:
+    """Return why a run without a failure says nothing about the adapter."""
+    if report.exit_code is Exit.TOO_LITTLE_RAN:
+        return "too little could be tried for a verdict: see the reasons for what was skipped"
+    told = [f"{case.scene}/{case.case}:\n{case.kit_error}" for case in report.kit_errors[:3]]
+    return "\n".join(("a fault of the kit, not of the adapter", *told))
 
 
 def failures_text(report: SuiteReport) -> str:
@@ -68,6 +83,16 @@ def failures_text(report: SuiteReport) -> str:
 def describe(check: CheckReport, report: SuiteReport) -> str:
     """Return the block of one check: its failure, or why it did not run. No canary is in it."""
     return mask_for(report.seed)(failure_text(check, specs.load(), report.subject))
+
+
+def _ids(only: Iterable[str]) -> Iterable[str]:
+    return only.split(",") if isinstance(only, str) else only
+
+
+def _check(check_id: str) -> Check:
+    if check_id not in CHECKS:
+        raise ValueError(unknown("check", check_id, CHECKS))
+    return CHECKS[check_id]
 
 
 def mask_for(seed: int) -> Callable[[str], str]:

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, final
 
+from .means import MEANS
 from .subjects import SUBJECTS
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ MEMBERS: Mapping[str, str] = {
 }
 """Member of a `Subject` -> what it is."""
 
+_FORM = "MODULE:NAME, as in my_package.my_module:subject"
 _FEW = 12  # names that a message lists
 
 
@@ -75,20 +77,26 @@ def find_subject(name: str) -> Subject:
     if name in SUBJECTS:
         return SUBJECTS[name]
     if ":" not in name:
-        hint = "; write MODULE:NAME for one of your own" if "." in name or "_" in name else ""
-        raise NoSubject(unknown("adapter", name, SUBJECTS) + hint)
+        raise NoSubject(unknown("adapter", name, SUBJECTS) + _hint(name))
     found = find_object(name)
-    wrong = _what_is_wrong(name, found)
+    expect_subject(found, name)
+    return Called(cast("Subject", found), name)
+
+
+def expect_subject(found: object, name: str = "") -> None:
+    """Raise `NoSubject` unless it has the members of a subject."""
+    wrong = _what_is_wrong(name or repr(found), found)
     if wrong is not None:
         raise NoSubject(wrong)
-    return Called(cast("Subject", found), name)
 
 
 def find_object(name: str) -> object:
     """Return what is at MODULE:NAME; raise `NoSubject`. The module is imported, from the current directory too."""
     module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute.isidentifier():
-        raise NoSubject(f"{name!r} is not of the form MODULE:NAME, as in my_package.my_module:subject")
+    if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
+        raise NoSubject(
+            f"{name!r} is not of the form MODULE:NAME, as in my_package.my_module:subject{_as_module(name)}"
+        )
     module = _imported(module_name)
     try:
         return cast("object", getattr(module, attribute))
@@ -125,15 +133,38 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise NoSubject(f"there is no module {error.name!r} in {here} nor on the Python path") from error
+            told = f"there is no module {error.name!r} in {here} nor on the Python path{_as_module(f'{name}:')}"
+            raise NoSubject(told) from error
         raise NoSubject(_broken(name, error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NoSubject(_broken(name, error)) from error
 
 
-def _broken(module: str, error: Exception) -> str:
+def _broken(module: str, error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"importing {module} failed: {type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})"
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"importing {module} failed: {type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+
+
+def _hint(name: str) -> str:
+    """Say how one names a subject of one's own, where the name looks like a module, or is one."""
+    is_there = Path(*name.split(".")).is_dir() or Path(*name.split(".")).with_suffix(".py").is_file()
+    if is_there and name.replace(".", "").isidentifier():
+        return f"; {name} is a module: write {name}:NAME, with the name of the subject in it"
+    return _as_module(name) or ("; write MODULE:NAME for one of your own" if {".", "_"} & set(name) else "")
+
+
+def _as_module(name: str) -> str:
+    """Return a suggestion for a path that was given in place of a module."""
+    path, _, attribute = name.partition(":")
+    is_path = "/" in path or path.endswith(".py")
+    module = ".".join(part for part in Path(path.removesuffix(".py")).parts if part not in {".", "..", "/"})
+    if not is_path or not all(part.isidentifier() for part in module.split(".")):
+        return ""
+    where = f", in the folder {Path(path).parent}" if ".." in Path(path).parts or Path(path).is_absolute() else ""
+    module = module.rpartition(".")[2] if where else module
+    return f"; did you mean {module}:{attribute or 'NAME'}{where}?"
 
 
 def _no_attribute(module: ModuleType, attribute: str) -> str:
@@ -165,6 +196,9 @@ def _wrong_member(name: str, found: object) -> str | None:
             return f"{name} is no subject: {member} is {value!r} and not a text ({MEMBERS[member]})"
     if not isinstance(subject.limits, Mapping):
         return f"{name} is no subject: limits is {subject.limits!r} and not a mapping ({MEMBERS['limits']})"
+    for means in subject.limits:
+        if means not in MEANS:
+            return f"{name} has a limit that no check asks about: {unknown('means', str(means), MEANS)}"
     for member in ("faults", "open"):
         if not callable(getattr(subject, member)):
             return f"{name} is no subject: {member} cannot be called ({MEMBERS[member]})"

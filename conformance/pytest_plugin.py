@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, cast, final
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from .gate.facts import Expected
     from .outcome import SuiteReport
     from .subject import Subject
 
@@ -42,19 +43,26 @@ class _Suite(pytest.Collector):
     """The checks of one subject, and the run of those that were chosen."""
 
     subject: Subject
+    known: Sequence[Expected]
     _report: SuiteReport | None = None
 
     @classmethod
     def made(cls, session: pytest.Session, name: str) -> _Suite:
         """Return the suite for the subject of that name; raise `UsageError` if there is none."""
-        from .loading import NoSubject, find_subject  # noqa: PLC0415 - only where it is asked for
+        from .baseline import BadBaseline, read_baseline  # noqa: PLC0415 - only where it is asked for
+        from .loading import NoSubject, find_subject  # noqa: PLC0415 - likewise
+        from .rehearsal import CannotPlay, rehearse  # noqa: PLC0415 - likewise
 
-        try:
-            subject = find_subject(name)
-        except NoSubject as wrong:
-            raise pytest.UsageError(f"--conformance: {wrong}") from wrong
+        path = cast("Path | None", session.config.getoption("--conformance-baseline"))
         suite = cls.from_parent(session, name=_NAME, nodeid=_NAME)
-        suite.subject = subject
+        try:
+            suite.subject = find_subject(name)
+            suite.known = () if path is None else read_baseline(path)
+            rehearse(suite.subject)
+        except (NoSubject, CannotPlay) as wrong:
+            raise pytest.UsageError(f"--conformance: {wrong}") from wrong
+        except BadBaseline as wrong:
+            raise pytest.UsageError(f"--conformance-baseline: {wrong}") from wrong
         return suite
 
     def collect(self) -> Iterable[pytest.Item]:
@@ -77,15 +85,9 @@ class _Suite(pytest.Collector):
 
     def _run(self) -> SuiteReport:
         from .api import run_suite  # noqa: PLC0415 - only where it is asked for
-        from .baseline import BadBaseline, read_baseline  # noqa: PLC0415 - likewise
 
-        path = cast("Path | None", self.config.getoption("--conformance-baseline"))
         seed = cast("int", self.config.getoption("--conformance-seed"))
-        try:
-            known = () if path is None else read_baseline(path)
-        except BadBaseline as wrong:
-            raise pytest.UsageError(f"--conformance-baseline: {wrong}") from wrong
-        return run_suite(self.subject, only=self.chosen(), seed=seed, baseline=known)
+        return run_suite(self.subject, only=self.chosen(), seed=seed, baseline=self.known)
 
     def chosen(self) -> list[str]:
         """Return the ids of the checks that are still among the tests to run."""
@@ -117,13 +119,13 @@ class _CheckItem(_Item):
 
     def runtest(self) -> None:
         """Pass, fail, skip or fail as expected, as the check came out."""
-        from .api import NotConforming, describe  # noqa: PLC0415 - only where it is asked for
+        from .api import NotConforming, describe, no_verdict  # noqa: PLC0415 - only where it is asked for
         from .outcome import FAILURES, Outcome  # noqa: PLC0415 - likewise
 
         report = self.suite.report()
         check = next(each for each in report.checks if each.check.id == self.name)
         if check.outcome in {*FAILURES, Outcome.KIT_ERROR}:
-            raise NotConforming(describe(check, report) or _kit_errors(report))
+            raise NotConforming(describe(check, report) or no_verdict(report))
         if check.outcome is Outcome.NOT_APPLICABLE:
             pytest.skip(check.reason)
         if check.outcome is Outcome.EXPECTED_FAILURE:
@@ -138,19 +140,12 @@ class _VerdictItem(_Item):
 
     def runtest(self) -> None:
         """Fail for what no other test tells."""
-        from .api import NotConforming, describe  # noqa: PLC0415 - only where it is asked for
+        from .api import NotConforming, describe, no_verdict  # noqa: PLC0415 - only where it is asked for
         from .outcome import FAILURES, Exit  # noqa: PLC0415 - likewise
 
         report, chosen = self.suite.report(), self.suite.chosen()
         others = [each for each in report.having(*FAILURES) if each.check.id not in chosen]
         if others:
             raise NotConforming("\n\n".join(describe(each, report) for each in others))
-        if report.exit_code is Exit.KIT_ERROR:
-            raise NotConforming(_kit_errors(report))
-        if report.exit_code is Exit.TOO_LITTLE_RAN:
-            raise NotConforming("too little could be tried for a verdict: see the reasons for what was skipped")
-
-
-def _kit_errors(report: SuiteReport) -> str:
-    told = [f"{case.scene}/{case.case}:\n{case.kit_error}" for case in report.kit_errors[:3]]
-    return "\n".join(("a fault of the kit, not of the adapter", *told))
+        if report.exit_code in {Exit.KIT_ERROR, Exit.TOO_LITTLE_RAN}:
+            raise NotConforming(no_verdict(report))

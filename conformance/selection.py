@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .subject import Subject
 
 PROFILES: Mapping[str, frozenset[Group]] = {
-    "core": frozenset({Group.LIFE, Group.ORDER, Group.SCHEMA, Group.ERRORS, Group.REPORTS}),
+    "core": frozenset({Group.LIFE, Group.ORDER, Group.SCHEMA, Group.ERRORS, Group.REPORTS, Group.OBSERVABILITY}),
     "stream": frozenset({Group.ORDER, Group.SCHEMA, Group.CONCURRENCY}),
     "cancel": frozenset({Group.CANCEL, Group.LEAKS}),
     "errors": frozenset({Group.ERRORS, Group.TIMEOUTS}),
@@ -66,6 +66,11 @@ def plays_of(case: Case, subject: Subject) -> int:
     if SCRIPTS not in subject.limits:
         return case.seeds
     return 0 if case.is_scripted else 1
+
+
+def profiles_of(check: Check) -> list[str]:
+    """Return the names of the profiles that a check is in."""
+    return [name for name, groups in PROFILES.items() if check.group in groups]
 
 
 def in_profile(checks: Iterable[Check], profile: str, *, binding_only: bool = False) -> list[Check]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from conformance.check import Check
     from conformance.subject import Subject
 
+_LIST = "conformance list shows them"
 ADAPTER_HELP = f"one of: {', '.join(SUBJECTS)}; or MODULE:NAME of your own subject"
 
 
@@ -28,17 +29,24 @@ def check_named(check_id: str) -> Check:
     """Read the id of a check."""
     found = CHECKS.get(check_id.upper())
     if found is None:
-        raise argparse.ArgumentTypeError(unknown("check", check_id, CHECKS))
+        raise argparse.ArgumentTypeError(f"{unknown('check', check_id, CHECKS)} ({_LIST})")
     return found
 
 
 def choice_of_checks(text: str) -> list[tuple[Check, str | None]]:
-    """Read checks and single cases of them."""
+    """Read checks, families of them (CAN), and single cases (CAN-01:SCENE/CASE)."""
     chosen: list[tuple[Check, str | None]] = []
-    for part in filter(None, text.split(",")):
-        check_id, _, case = part.strip().partition(":")
-        chosen.append((check_named(check_id), case or None))
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        check_id, _, case = part.partition(":")
+        family = [] if case else _family(check_id)
+        chosen += [(check, None) for check in family] or [(check_named(check_id), case or None)]
+    if not chosen:
+        raise argparse.ArgumentTypeError("no check is named")
     return chosen
+
+
+def _family(name: str) -> list[Check]:
+    return [check for check in CHECKS.values() if check.id.startswith(f"{name.upper()}-")]
 
 
 def setting(text: str) -> tuple[str, str]:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from rich.console import Console
-
 import specs
 from conformance.api import mask_for
 from conformance.baseline import read_baseline, today, with_baseline
+from conformance.beginning import where_to_begin
 from conformance.catalogue import CHECKS
 from conformance.loading import find_subject, own_names, unknown
 from conformance.outcome import Exit
+from conformance.rehearsal import rehearse
 from conformance.report import Report
 from conformance.reporting.command import add_report, deliver
 from conformance.runner import run_checks
@@ -24,6 +24,7 @@ from conformance.running_engine import running_engine
 from conformance.selection import PROFILES, in_profile, plays_of, select
 
 from .kinds import ADAPTER_HELP, choice_of_checks, seed, setting
+from .output import console
 
 if TYPE_CHECKING:
     from conformance.check import Check
@@ -67,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=choice_of_checks,
         default=[],
         metavar="ID[:SCENE/CASE],…",
-        help="these checks, or single cases of them",
+        help="these checks (CAN-01), families of them (CAN), or single cases (CAN-01:SCENE/CASE)",
     )
     parser.add_argument(
         "--profile", choices=PROFILES, default="full", metavar="NAME", help=f"one of: {', '.join(PROFILES)} (default)"
@@ -92,7 +93,7 @@ def run(given: RunArguments) -> int:
     except ValueError as wrong:
         sys.stderr.write(f"conformance run: {wrong}\n")
         return Exit.USAGE
-    report = Report(_console(), mask_for(given.seed))
+    report = Report(console(), mask_for(given.seed))
     began_s = time.perf_counter()
     cases = sum(plays_of(case, subject) for scene in selection.plays for case in selection.cases(scene, subject, spec))
     report.begin(subject.name, selection.checks, spec, given.seed, cases)
@@ -101,6 +102,8 @@ def run(given: RunArguments) -> int:
     )
     result = with_baseline(result, known, today(), own_names(subject))
     report.finish(result, spec, time.perf_counter() - began_s, is_verbose=given.verbose)
+    if (begin := where_to_begin(result)) is not None:
+        report.say(begin, "bold")
     return deliver(result, spec, given.report, secrets=_secrets(given))
 
 
@@ -111,20 +114,17 @@ def _secrets(given: RunArguments) -> list[str]:
     return [*filter(None, passwords), *keys]
 
 
-def _console() -> Console:
-    """Return a console on the true standard output: while a case plays, `sys.stdout` is the case's."""
-    return Console(file=sys.stdout, highlight=False)
-
-
 def _subject(given: RunArguments) -> Subject:
     """Return what is put to the test; raise `ValueError` if it cannot be."""
     if given.engine_url is None:
         if given.setting:
             raise ValueError("--setting goes with --engine-url: a subject says itself what its adapter is told")
-        return find_subject(given.adapter)
-    subject = running_engine(given.adapter, {"url": given.engine_url, **dict(given.setting)})
-    subject.expect_ready()
-    return subject
+        subject = find_subject(given.adapter)
+        rehearse(subject)
+        return subject
+    engine = running_engine(given.adapter, {"url": given.engine_url, **dict(given.setting)})
+    engine.expect_ready()
+    return engine
 
 
 def _selection(given: RunArguments, subject: Subject, spec: specs.Specification) -> Selection:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,10 +15,14 @@ from conformance.__main__ import main
 from conformance.api import mask_for
 from conformance.catalogue import CHECKS
 from conformance.outcome import Exit
+from conformance.selection import profiles_of
 from conformance.subjects import SUBJECTS
 from conformance.zoo.report_faults import LogsItsKey
 from conformance.zoo.stream_faults import RepeatsAnIndex
 from conformance.zoo.subject import ZooSubject
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(*arguments: str) -> int:
@@ -47,6 +53,10 @@ def test_a_run_without_anything_to_run_gives_no_verdict(capsys: pytest.CaptureFi
         (["run", "--adapter", "mock", "--only", "CAN-99"], "there is no check 'CAN-99'"),
         (["run", "--adapter", "mock", "--only", "CAN-01:every-instant/x"], "there is no case of CAN-01"),
         (["run", "--adapter", "mock", "--seed", "-1"], "no number from 0 up"),
+        (["run", "--adapter", "mock", "--only", " ,"], "no check is named"),
+        (["run", "--adapter", "mock", "--only", "CAN-99"], "conformance list shows them"),
+        (["list", "--group", "cancle"], "did you mean cancel?"),
+        (["list", "--group", "cancel", "--profile", "redaction"], "no check of the group cancel is in the profile red"),
         (["explain", "NOPE"], "there is no check 'NOPE'"),
         (["mutants", "looks-then-wait"], "did you mean looks-then-waits?"),
         (["dance"], "invalid choice"),
@@ -121,7 +131,52 @@ def test_a_leak_that_was_found_is_not_leaked_again(
     assert mask_for(0)(shown) == shown
 
 
+def _shell(command: str) -> subprocess.CompletedProcess[str]:
+    program = command.replace("conformance", f"{sys.executable} -m conformance", 1)
+    return subprocess.run(["bash", "-o", "pipefail", "-c", program], capture_output=True, text=True, check=False)
+
+
 def test_it_is_a_program_of_its_own_and_minds_a_closed_pipe() -> None:
-    command = f"{sys.executable} -m conformance list | head -1"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "life cycle\n", "")
+    done = _shell("conformance list | head -1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{len(CHECKS)} checks (")
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "words"),
+    [("| head -1", 0, ""), (">&-", 0, ""), ("> /dev/full", 3, "cannot print: No space left")],
+)
+def test_a_run_is_judged_also_where_nobody_reads_it(output: str, code: int, words: str, tmp_path: Path) -> None:
+    done = _shell(f"conformance run --adapter mock --only CAN-06 --once --report {tmp_path} {output}")
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "report.json").exists() is (code == 0)
+
+
+def test_a_family_of_checks_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "--adapter", "mock", "--only", "lea,CAN-06", "--level", "must", "--once", "--verbose") == 0
+    shown = capsys.readouterr().out
+    assert all(f"{each}-0" in shown for each in ("LEA", "CAN"))
+    assert "FRM-0" not in shown
+
+
+@pytest.mark.parametrize("filters", [["--group", "cancel"], ["--group", "CAN"], ["--group", "can", "--level", "must"]])
+def test_the_list_can_be_narrowed(filters: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", *filters) == Exit.CONFORMING
+    shown = capsys.readouterr().out
+    assert "CAN-01  MUST    " in shown
+    assert "LIF-01" not in shown
+    assert "\ncancel: " in shown
+
+
+def test_the_list_has_a_form_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "--format", "json", "--profile", "redaction") == Exit.CONFORMING
+    told = json.loads(capsys.readouterr().out)
+    assert {check["id"] for check in told} == {each.id for each in CHECKS.values() if each.group == "redaction"}
+    assert told[0]["profiles"] == ["redaction", "full"]
+    assert told[0]["requirements"]
+
+
+def test_every_group_is_in_a_profile_beside_the_full_one() -> None:
+    assert all(len(profiles_of(check)) > 1 for check in CHECKS.values())

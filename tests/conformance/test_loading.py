@@ -41,6 +41,8 @@ GOOD = """
     half, odd = Half(), Odd()
     nameless = Odd()
     nameless.name = 3
+    limited = Odd()
+    limited.limits = {"wyre": "it has none"}
 
     class Factory:
         engine = "mine"
@@ -57,6 +59,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "their_subject.py").write_text(dedent(GOOD), encoding="utf-8")
     (tmp_path / "their_typo.py").write_text("import nowhere_to_be_found\n", encoding="utf-8")
     (tmp_path / "their_crash.py").write_text("1 / 0\n", encoding="utf-8")
+    (tmp_path / "their_exit.py").write_text("raise SystemExit('bye')\n", encoding="utf-8")
+    (tmp_path / "their_syntax.py").write_text("\nx = (\n", encoding="utf-8")
     (tmp_path / "their_empty.py").write_text("", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
@@ -80,7 +84,16 @@ def test_a_shipped_subject_is_found_by_its_name() -> None:
     ("name", "words"),
     [
         ("mok", "did you mean mock?"),
-        ("their_subject", "write MODULE:NAME for one of your own"),
+        ("their_subject", "their_subject is a module: write their_subject:NAME"),
+        ("their_other.subject", "write MODULE:NAME for one of your own"),
+        ("their_subject.py", "did you mean their_subject:NAME?"),
+        ("./their_subject.py", "did you mean their_subject:NAME?"),
+        ("./their_subject.py:subject", "did you mean their_subject:subject?"),
+        ("their_subject.py:subject", "did you mean their_subject:NAME?"),
+        ("../theirs/their_subject:subject", "did you mean their_subject:subject, in the folder ../theirs?"),
+        ("their_exit:subject", "importing their_exit failed: SystemExit: bye"),
+        ("their_syntax:subject", "their_syntax.py:2)"),
+        ("their_subject:limited", "there is no means 'wyre'; did you mean wire?"),
         ("their_subject:", "not of the form MODULE:NAME"),
         (":subject", "not of the form MODULE:NAME"),
         ("their_subjects:subject", "there is no module 'their_subjects' in "),

@@ -1,0 +1,28 @@
+"""What a check may need of a subject: the names that stand in `limits`, and what each of them is.
+
+A subject whose engine cannot do one of these says so, with the reason; checks that need it are then not applicable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .subject import SCRIPTS, SECRETS, SEED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MEANS: Mapping[str, str] = {
+    SCRIPTS: "the engine does what a script says (a running engine does as it likes)",
+    SECRETS: "the adapter has credentials that the kit has put in and can look for",
+    SEED: "the engine takes a seed",
+    "wire": "there are bytes between adapter and engine",
+    "connection": "the adapter opens connections to its engine",
+    "hang": "a report of the engine can be held up",
+    "head": "the engine can accept a request before it says anything",
+    "end-marker": "the engine marks the end of an answer, so that a cut one can be told from a whole one",
+    "reasons": "the engine says why an answer ended",
+    "counts": "the engine counts tokens",
+    "long-answers": "an answer may be millions of characters long",
+}
+"""Name of a means -> what it is."""
