@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -70,9 +71,27 @@ def check_places(folder: Path, names: Mapping[str, str] = MappingProxyType({})) 
 
 def source_place(source: object) -> Place:
     """Return where a class or a function is defined."""
-    if not inspect.isclass(source) and not inspect.isfunction(source):
+    if inspect.isfunction(source):
+        return Place(source.__code__.co_filename, source.__code__.co_firstlineno)
+    if not inspect.isclass(source):
         raise TypeError(f"{source!r} is no class and no function")
-    return Place(inspect.getfile(source), inspect.getsourcelines(source)[1])
+    file = inspect.getfile(source)
+    return Place(file, _class_lines(file).get(source.__qualname__, 1))
+
+
+@cache
+def _class_lines(file: str) -> Mapping[str, int]:
+    """Return the line of each class of a file by its qualified name; `inspect` would read the file for each."""
+    return {name: node.lineno for name, node in _classes(ast.parse(Path(file).read_bytes()), "")}
+
+
+def _classes(tree: ast.AST, prefix: str) -> Iterator[tuple[str, ast.ClassDef]]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef):
+            yield f"{prefix}{node.name}", node
+            yield from _classes(node, f"{prefix}{node.name}.")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _classes(node, f"{prefix}{node.name}.<locals>.")
 
 
 def seen_from(root: Path, place: Place) -> Place:

@@ -121,7 +121,7 @@ def kit_pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ours(*arguments: str) -> int:
-    return gate("--root", str(ROOT), "--no-run", *arguments)
+    return gate("--root", str(ROOT), "--tests", str(ROOT / "tests/specs"), "--no-run", *arguments)
 
 
 @pytest.mark.req("GATE-1006a")
