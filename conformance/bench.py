@@ -76,7 +76,8 @@ class Bench:
         plain = TaskRequest(
             task_id=TaskId(f"task-{self._requests}"), prompt="Count to three.", max_tokens=64, seed=seed
         )
-        return replace(plain, **fields)  # type: ignore[arg-type]  # the cases name fields of TaskRequest
+        asked = replace(plain, **fields)  # type: ignore[arg-type]  # the cases name fields of TaskRequest
+        return self.lab.own.check_request(asked)
 
     def start(
         self, request: TaskRequest | None = None, plan: Plan | None = None, nursery: trio.Nursery | None = None

@@ -20,6 +20,7 @@ from .canary import Canaries
 from .findings import Finding, NotApplicable, Stop
 from .leaks import census, names
 from .oracle import ErrorOracle, SchemaOracle
+from .own_messages import OwnMessages, check_script
 from .script_text import script_text
 from .subject import Situation
 from .times import RELEASE_BOUND_S
@@ -54,6 +55,7 @@ class Lab:
         self.address: str | None = None
         self.schemas = SchemaOracle(spec, spec.frame_order("adapter").events)
         self.errors = ErrorOracle(spec)
+        self.own = OwnMessages(spec)
         self.readers: list[trio.lowlevel.Task] = []
         self.open_streams = 0
         self.random = Random(seed)
@@ -76,6 +78,8 @@ class Lab:
 
         The keywords are those of `Situation`; without `random` the adapter draws from the case's own.
         """
+        for script in scripts:
+            check_script(script)
         self.given.extend(script_text(script) for script in scripts)
         async with trio.open_nursery() as engine_tasks:
             before = census(engine_tasks, self.readers)

@@ -92,7 +92,7 @@ class SchemaOracle:
     """Holds payloads to the JSON Schemas of the specification."""
 
     def __init__(self, spec: Specification, kinds: Iterable[str]) -> None:
-        self._validators = {kind: _Validator(spec.schema(_BOUNDARY, kind)) for kind in kinds}
+        self._validators = {kind: StrictValidator(spec.schema(_BOUNDARY, kind)) for kind in kinds}
 
     def check(self, kind: str, data: object) -> Iterator[Finding]:
         """Yield what is wrong with the payload of an event of this kind."""
@@ -153,4 +153,4 @@ def _is_strict_integer(_checker: object, instance: object) -> bool:
 _STRICT = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_strict_integer)
 """JSON Schema takes 3.0 for an integer; a client in a typed language does not."""
 
-_Validator: type[Draft202012Validator] = extend(Draft202012Validator, type_checker=_STRICT)  # type: ignore[no-untyped-call]
+StrictValidator: type[Draft202012Validator] = extend(Draft202012Validator, type_checker=_STRICT)  # type: ignore[no-untyped-call]
