@@ -5,6 +5,7 @@ Implements: ADAPT-3003, ADAPT-3012.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar, final
 
 import trio
@@ -28,7 +29,7 @@ class Remembered(Generic[T]):
 
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
         self._ask = ask
-        self._asking: trio.Event | None = None
+        self._asking: _Asking | None = None
         self._is_doubtful = True
         self._doubts = 0
         self.value: T | None = None
@@ -53,22 +54,41 @@ class Remembered(Generic[T]):
     async def known(self) -> T | None:
         """Return the facts, asking if there is doubt about them; None if the engine does not tell.
 
-        Many callers at once make one call. Cancelled leaves nothing behind.
+        Many callers at once make one call; if the one that makes it is cancelled, the next of them takes its place.
+        Cancelled leaves nothing behind.
         """
-        if self._is_doubtful and self._asking is not None:
-            await self._asking.wait()
-        elif self._is_doubtful:
-            self._asking = trio.Event()
-            try:
-                await self.learn()
-            except WorkerError:
-                pass  # an engine that is away says so again, and better, to the call that needs it
-            finally:
-                self._asking.set()
-                self._asking = None
+        while self._is_doubtful:
+            if self._asking is None:
+                await self._ask_for_all()
+                break
+            asking = self._asking
+            await asking.over.wait()
+            if asking.is_answered:
+                break
         return self.value
 
     def doubt(self) -> None:
         """Take it that another process may answer from now on; what runs already began on the one that is known."""
         self._doubts += 1
         self._is_doubtful = True
+
+    async def _ask_for_all(self) -> None:
+        asking = self._asking = _Asking()
+        try:
+            with suppress(WorkerError):  # an engine that is away says so again, and better, to the call that needs it
+                await self.learn()
+            asking.is_answered = True
+        finally:
+            self._asking = None
+            asking.over.set()
+
+
+@final
+class _Asking:
+    """One call that many may wait for; it is not answered if its caller was cancelled."""
+
+    __slots__ = ("is_answered", "over")
+
+    def __init__(self) -> None:
+        self.over = trio.Event()
+        self.is_answered = False

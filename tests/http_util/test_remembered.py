@@ -69,3 +69,24 @@ async def test_a_doubt_holds_for_an_answer_that_is_under_way(autojump_clock: tri
     assert facts.value == 1
     assert await facts.known() == 2
     assert await facts.known() == 2
+
+
+@pytest.mark.req("ADAPT-3101g")
+async def test_who_waits_with_a_question_that_is_given_up_asks_it_anew_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    engine = Engine()
+    facts = Remembered(engine.ask)
+    answers: list[int | None] = []
+
+    async def ask() -> None:
+        answers.append(await facts.known())
+
+    async with trio.open_nursery() as nursery, trio.open_nursery() as given_up:
+        given_up.start_soon(facts.known)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(3):
+            nursery.start_soon(ask)
+        await trio.sleep(0.5)
+        given_up.cancel_scope.cancel()
+    assert (answers, engine.asked, trio.current_time()) == ([2, 2, 2], 2, 1.5)
