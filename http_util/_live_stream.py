@@ -64,7 +64,7 @@ class Progress:
 
 @final
 class LiveStream:
-    """An iterator over the events of one task, for one reader."""
+    """An iterator over the events of one task, for one reader; a second one meanwhile gets `BusyResourceError`."""
 
     __slots__ = (
         "_at_end",
@@ -73,6 +73,7 @@ class LiveStream:
         "_done",
         "_events",
         "_failure",
+        "_is_read",
         "_progress",
         "_started_given",
         "_tokens_given",
@@ -94,6 +95,7 @@ class LiveStream:
         self._tokens_given = 0
         self._started_given = False
         self._done = False
+        self._is_read = False
 
     def __repr__(self) -> str:
         state = "sealed" if self.is_sealed else "done" if self._done else "open"
@@ -183,6 +185,9 @@ class LiveStream:
             raise failure
         if self._done or self._events is None:
             raise StopAsyncIteration
+        if self._is_read:
+            raise trio.BusyResourceError("another task is already reading this stream")
+        self._is_read = True
         try:
             batch = await self._events.receive()
         except WorkerError:
@@ -190,6 +195,8 @@ class LiveStream:
                 return
             self._done = True
             raise
+        finally:
+            self._is_read = False
         if not self.is_sealed:
             self._take(batch, self._events.phase)
             if not self._progress.has_begun:

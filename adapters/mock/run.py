@@ -72,6 +72,7 @@ class MockRun:
         self._waiting = trio.CancelScope()
         self._outcome: Outcome | None = None
         self._is_done = False
+        self._is_read = False
 
     def __repr__(self) -> str:
         return f"<MockRun tokens={self._tokens} done={self._is_done}>"
@@ -105,10 +106,16 @@ class MockRun:
         """Play on to the next event; Cancelled leaves the run where it was."""
         if self._is_done:
             raise StopAsyncIteration
+        if self._is_read:
+            raise trio.BusyResourceError("another task is already reading this stream")
         self._heard_at += trio.current_time() - self._left_at  # the reader's own time is not the engine's silence
         event = None
-        while event is None and self._outcome is None:
-            event = await self._play_bounded()
+        self._is_read = True
+        try:
+            while event is None and self._outcome is None:
+                event = await self._play_bounded()
+        finally:
+            self._is_read = False
         self._left_at = trio.current_time()
         if self._outcome is None and event is not None:
             return self._note(event)
