@@ -108,10 +108,10 @@ class Exchange:
 
     async def cut(self) -> None:
         """Close the connection in the middle of the answer."""
-        self._is_cut = True
         if self.is_started:
-            await self._write(b"40\r\n")  # promises 64 bytes that never come
+            await self._write(b"40\r\n")  # promises 64 bytes that never come; a client may leave meanwhile
             await self.release()
+        self._is_cut = True
         await self._stream.aclose()
 
     def reset(self) -> None:
