@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from random import Random
 from string import ascii_letters, digits
@@ -85,6 +86,7 @@ def forms_of(value: str) -> Iterator[tuple[str, str]]:
         yield "base64", _inner_base64(raw, shift, base64.b64encode)
         yield "base64url", _inner_base64(raw, shift, base64.urlsafe_b64encode)
     yield "backwards", value[::-1]
+    yield from (("in lower case", half.lower()) for half in re.split("[/+]+", value) if len(half) >= _PIECE)
     for start in range(len(value) - _PIECE + 1):
         yield "in part", value[start : start + _PIECE]
 

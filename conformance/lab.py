@@ -158,6 +158,7 @@ class Lab:
         self.sinks.append(("exception", f"{error!r} {error.args!r} {getattr(error, '__notes__', '')}"))
         self.chains.append("".join(traceback.format_exception(error)))
         for each in _with_causes(error):
+            self.chains.append(f"{each!r} {each} {getattr(each, '__notes__', '')}")  # also of a context that is hidden
             each.__traceback__ = None
 
     def _noting(self, rig: Rig) -> Rig:

@@ -34,6 +34,8 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 EVENT_STREAM = "text/event-stream"
 ERROR_BODY_BYTES = 65_536
 ERROR_BODY_S = 5.0
+_SHOWN_TYPES = frozenset({"application/json", "application/xml", "text/html", "text/plain", "text/xml"})
+"""The content types that errors quote: what else a header says may be anything, a credential too."""
 _JSON_HEADERS = {"content-type": "application/json"}
 
 
@@ -69,7 +71,8 @@ async def send(client: httpx.AsyncClient, request: httpx.Request, phase: str) ->
     try:
         return await client.send(request, stream=True)
     except httpx.RequestError as failure:
-        raise worker_error(failure, phase) from failure
+        error = worker_error(failure, phase)
+    raise error
 
 
 async def receive(body: Body, phase: str) -> bytes:
@@ -77,7 +80,8 @@ async def receive(body: Body, phase: str) -> bytes:
     try:
         return await body.receive()
     except httpx.RequestError as failure:
-        raise worker_error(failure, phase) from failure
+        error = worker_error(failure, phase)
+    raise error
 
 
 async def read_to_end(body: Body, max_bytes: int, phase: str) -> bytes:
@@ -113,7 +117,9 @@ async def require_event_stream(response: httpx.Response, body: Body, classify: C
         reply = await refusal(response, body, phase)
         if _holds_error(reply.body):
             raise classify(reply)
-        raise AdapterError(f"{phase}: HTTP 200 with {_media_type(response)[:80]!r}, not an event stream")
+        kind = _media_type(response)
+        shown = repr(kind) if kind in _SHOWN_TYPES else "another content type"
+        raise AdapterError(f"{phase}: HTTP 200 with {shown}, not an event stream")
 
 
 def _media_type(response: httpx.Response) -> str:

@@ -3,11 +3,16 @@
 Rows are tried from the top, so a subclass stands above its base. Texts are fixed; the only foreign words that get in
 are the operating system's and OpenSSL's own, which hold no credentials.
 
+An error is raised outside of the `except` block that it is made in: the exceptions of the network, which may quote an
+address with a password in it, are then neither its cause nor its context, and no traceback shows them. What kinds of
+exceptions they were stays as a note.
+
 Implements: HTU-1006.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -20,7 +25,7 @@ import msgspec
 from adapter_api import AdapterError, DecodeTimeout, InternalError, PoolUnavailable, WorkerError, WorkerReset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 NOT_THE_PROTOCOL = (msgspec.MsgspecError, ValueError, RecursionError)
 """What a parser raises for bytes that are something else; the last one where they nest deeper than it goes."""
@@ -64,12 +69,29 @@ FAILURES = (
 def worker_error(failure: httpx.RequestError, phase: str) -> WorkerError:
     """Return what `failure` means for whoever called the engine in `phase`."""
     row = next(row for row in FAILURES if isinstance(failure, row.failure))
-    cause = next(_causes(failure), "")
-    return row.error(f"{phase}: {row.words}{f' ({cause})' if cause else ''}")
+    chain = tuple(_chain(failure))
+    cause = next(_words(chain), "")
+    error = row.error(f"{phase}: {row.words}{f' ({cause})' if cause else ''}")
+    error.add_note(f"made of {' from '.join(map(_kind, chain))}")
+    return error
 
 
-def _causes(failure: BaseException | None) -> Iterator[str]:
+def _chain(failure: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and its causes; of a group, where several addresses of a host were tried, the first."""
     while failure is not None:
+        yield failure
+        failure = failure.exceptions[0] if isinstance(failure, BaseExceptionGroup) else failure.__cause__
+
+
+def _kind(failure: BaseException) -> str:
+    """Return the name of an exception's class, with the name of its number if it has one, and none of its text."""
+    name = type(failure).__qualname__
+    number = errno.errorcode.get(failure.errno or 0) if isinstance(failure, OSError) else None
+    return name if number is None else f"{name} ({number})"
+
+
+def _words(chain: Iterable[BaseException]) -> Iterator[str]:
+    for failure in chain:
         match failure:
             case ssl.SSLCertVerificationError():
                 yield failure.verify_message
@@ -79,5 +101,3 @@ def _causes(failure: BaseException | None) -> Iterator[str]:
                 yield os.strerror(number)
             case _:
                 pass
-        # A group: several addresses of one host were tried.
-        failure = failure.exceptions[0] if isinstance(failure, BaseExceptionGroup) else failure.__cause__

@@ -8,6 +8,7 @@ Implements: HTU-1001.
 
 from __future__ import annotations
 
+import logging
 import select
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
@@ -17,6 +18,10 @@ import trio
 
 if TYPE_CHECKING:
     import ssl
+
+for _library in ("hpack", "httpcore"):
+    # At DEBUG they log the headers of requests and answers as they are, credentials among them.
+    logging.getLogger(_library).setLevel(logging.INFO)
 
 CLOSE_S = 1.0
 """The longest that the orderly part of closing may take; sockets are closed before it."""

@@ -59,15 +59,20 @@ async def connected(
 
     Cancelled leaves nothing open.
     """
-    try:
-        stream = await _open(endpoint, context, connect_s)
-    except httpx.RequestError as failure:
-        raise worker_error(failure, phase) from failure
+    stream = await _opened(endpoint, context, connect_s, phase)
     try:
         yield stream
     finally:
         with trio.move_on_after(CLOSE_S, shield=True):
             await close(stream)
+
+
+async def _opened(endpoint: Endpoint, context: AdapterContext, connect_s: float, phase: str) -> trio.abc.Stream:
+    try:
+        return await _open(endpoint, context, connect_s)
+    except httpx.RequestError as failure:
+        error = worker_error(failure, phase)
+    raise error
 
 
 async def _open(endpoint: Endpoint, context: AdapterContext, connect_s: float) -> trio.abc.Stream:

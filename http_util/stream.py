@@ -219,10 +219,13 @@ class EventStream:
 
     async def _next_events(self) -> list[ServerEvent]:
         while True:
+            broken: WorkerError | None = None
             try:
                 chunk = await self._body.receive()
             except httpx.RequestError as failure:
-                raise worker_error(failure, self.phase) from failure
+                chunk, broken = b"", worker_error(failure, self.phase)
+            if broken is not None:
+                raise broken
             try:
                 events = self._decoder.feed(chunk) if chunk else self._decoder.close()
             except EventTooLarge as failure:

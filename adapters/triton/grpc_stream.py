@@ -147,10 +147,11 @@ class CallBody:
         await close(self._stream)
 
     async def _read(self) -> None:
-        try:
+        data = None
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # their texts are to be no one's context
             data = await self._stream.receive_some(READ_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise WorkerReset(f"{self._phase}: the connection broke") from None
+        if data is None:
+            raise WorkerReset(f"{self._phase}: the connection broke")
         self._call.receive(bytes(data))
 
     async def _acknowledge(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from conformance.check import Check, Group, Level, Scene, each, one
+from conformance.check import Check, Group, Scene, each, one
 from conformance.engines.script import Accept, Answer, Fail, Malformed, Pause, Script, Stall, Text
 from conformance.times import STEP_S
 
@@ -131,12 +131,14 @@ CHECKS = (
     ),
     Check(
         id="RED-07",
-        title="no credential in the causes of an error, which tracebacks show",
+        title="no credential in the causes and the context of an error",
         group=Group.REDACTION,
-        level=Level.SHOULD,
-        requirements=("HTU-1004",),
+        requirements=("ADAPT-3014c",),
         scenes=(EVERYDAY, _ECHO, _PROXY, _ADDRESS, _NETWORK),
-        causes=("an exception of the network raised from, with the key in its own text",),
+        causes=(
+            "`raise ... from failure`, with the key in the failure's own text",
+            "an error raised inside of the `except` block: `from None` only hides its context",
+        ),
     ),
     Check(
         id="RED-08",

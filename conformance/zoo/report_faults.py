@@ -24,6 +24,7 @@ from adapter_api import (
     Workload,
 )
 
+from . import secret_faults
 from .animals import Mutant
 from .wrapper import Stream, Wrapper
 
@@ -156,13 +157,6 @@ class CutsItsKey(Stream):
         raise type(error)(f"{error.message} {self.adapter.around.api_key[:20]}", retriable=error.retriable)
 
 
-class ChainsItsKey(Stream):
-    """Raises its errors from one that has the key in its text."""
-
-    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
-        raise type(error)(error.message, retriable=error.retriable) from OSError(self.adapter.around.api_key)
-
-
 class ShowsItsKey(Wrapper):
     """Has its key in its repr."""
 
@@ -188,13 +182,13 @@ class RedactsTheModel(Stream):
 
 
 MUTANTS = (
+    *secret_faults.MUTANTS,
     Mutant(RemembersItsPastLife, "LIF-01"),
     Mutant(QuotesItsKey, "RED-01"),
     Mutant(ShowsItsKey, "RED-01"),
     Mutant(LogsItsKey, "RED-01"),
     Mutant(CutsItsKey, "RED-01"),
     Mutant(QuotesTheAddress, "RED-09", "llamacpp"),
-    Mutant(ChainsItsKey, "RED-07"),
     Mutant(RedactsTheModel, "RED-05"),
     Mutant(LogsPrompts, "RED-08"),
     Mutant(RaisesInHealth, "HPC-01"),

@@ -150,7 +150,7 @@ async def test_a_cut_stream_is_a_reset() -> None:
 
 async def test_nobody_listens() -> None:
     async with open_client(ClientSettings(base_url="http://127.0.0.1:1")) as client:
-        with pytest.raises(PoolUnavailable, match=r"^health: cannot connect \(Connection refused\)$"):
+        with pytest.raises(PoolUnavailable, match=r"^health: cannot connect \(Connection refused\)\n"):
             await ask(client, "GET", "/health")
 
 

@@ -148,7 +148,7 @@ class TestBounds:
             async with opening as (events, _):
                 assert await data_of(events) == [b"end"]
             return
-        with pytest.raises(PoolUnavailable, match=r"^completion: no connection in time$"):
+        with pytest.raises(PoolUnavailable, match=r"^completion: no connection in time\n"):
             await opening.__aenter__()
         assert trio.current_time() == 1
 
