@@ -17,6 +17,7 @@ from .outcome import Exit, Outcome
 from .runner import run_checks
 from .selection import select_whole
 from .zoo import (
+    blind_faults,
     cancel_faults,
     error_faults,
     escape_faults,
@@ -24,6 +25,7 @@ from .zoo import (
     fidelity_faults,
     load_faults,
     observability_faults,
+    odd_ones,
     order_faults,
     references,
     report_faults,
@@ -66,6 +68,7 @@ _FAULTS = (
     failure_faults,
     error_faults,
     wire_mutants,
+    blind_faults,
     load_faults,
     escape_faults,
     report_faults,
@@ -74,16 +77,17 @@ _FAULTS = (
 
 MUTANTS: tuple[Mutant, ...] = tuple(mutant for file in _FAULTS for mutant in file.MUTANTS)
 
-REFERENCES: tuple[Reference, ...] = references.REFERENCES
+REFERENCES: tuple[Reference, ...] = (*references.REFERENCES, *odd_ones.REFERENCES)
 
 
 def hunt(mutant: Mutant, *, is_whole: bool = False) -> Kill:
     """Run the check that has to catch the mutant until it does, or with `is_whole` every check to its end."""
-    checks = list(CHECKS.values()) if is_whole else [CHECKS[mutant.killed_by]]
+    own = [CHECKS[mutant.under or mutant.killed_by], CHECKS[mutant.killed_by]]
+    checks = list(CHECKS.values()) if is_whole else own
     result = _run(mutant.name, mutant.animal, mutant.base, checks, stop_early=not is_whole)
     caught = {each.check.id: each for each in result.having(Outcome.FAIL, Outcome.WARN)}
-    own = caught.get(mutant.killed_by)
-    text = failure_text(own, specs.load(), mutant.name) if own is not None else ""
+    killer = caught.get(mutant.killed_by)
+    text = failure_text(killer, specs.load(), mutant.name) if killer is not None else ""
     return Kill(mutant=mutant, caught_by=tuple(caught), text=text)
 
 

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A broken adapter, the check that has to catch it, and the subject whose correct adapter it is made from."""
+    """A broken adapter, the check that has to catch it, and the subject whose correct adapter it is made from.
+
+    A rule that is watched at all times may be broken only where its own scenes do not look: `under` is then the check
+    whose scenes do.
+    """
 
     animal: Animal
     killed_by: str
     base: str = "mock"
+    under: str = ""
 
     @property
     def name(self) -> str:

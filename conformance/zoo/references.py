@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _BIG_CHARACTERS = 16_384  # of the order of what a socket's buffer may hold anyway
 
 
-class _Sealed(Stream):
+class Sealed(Stream):
     """Gives no token after a cancel, whatever it holds, and says in its end that it was canceled."""
 
     async def __anext__(self) -> TokenEvent:
@@ -49,7 +49,7 @@ class _Sealed(Stream):
         return replace(event, canceled=True) if self.is_canceled and isinstance(event, End) else event
 
 
-class GivesHalves(_Sealed):
+class GivesHalves(Sealed):
     """Gives every token in two halves."""
 
     index = 0
@@ -63,7 +63,7 @@ class GivesHalves(_Sealed):
             yield event
 
 
-class GivesBigTokens(_Sealed):
+class GivesBigTokens(Sealed):
     """Gathers up to 16 KiB of text for one token."""
 
     text = ""
@@ -85,7 +85,7 @@ class GivesBigTokens(_Sealed):
             self.text, self.index = "", self.index + 1
 
 
-class ComesInPairs(_Sealed):
+class ComesInPairs(Sealed):
     """Gives tokens two at a time."""
 
     held: tuple[TokenEvent, ...] = ()
@@ -101,7 +101,7 @@ class ComesInPairs(_Sealed):
         return (*self.held, Failed(error))
 
 
-class TakesItsTime(_Sealed):
+class TakesItsTime(Sealed):
     """Passes every event on a little later."""
 
     async def _more(self) -> Iterable[TokenEvent]:
@@ -110,7 +110,7 @@ class TakesItsTime(_Sealed):
         return events
 
 
-class StartsWithTheFirstToken(_Sealed):
+class StartsWithTheFirstToken(Sealed):
     """Gives `started` only when there is something to say, as engines do whose headers come late."""
 
     held: tuple[TokenEvent, ...] = ()

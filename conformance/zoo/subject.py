@@ -13,7 +13,7 @@ import trio
 
 from conformance.subjects import SUBJECTS
 
-from .plain import PLAIN, plain_subject
+from .plain import ODD, PLAIN, plain_subject
 from .wrapper import Stream, Surroundings, Wrapper
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Animal = type[Stream | Wrapper] | Part
 
-BASES: Mapping[str, Subject] = {**SUBJECTS, PLAIN.name: PLAIN}
+BASES: Mapping[str, Subject] = {**SUBJECTS, PLAIN.name: PLAIN, ODD.name: ODD}
 """The subjects that animals are made from, by name."""
 
 

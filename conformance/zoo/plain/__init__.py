@@ -5,9 +5,9 @@ that has to pass. And each of its parts is small enough to be broken by one over
 around an adapter reaches.
 """
 
-from .subject import PLAIN, plain_subject
+from .subject import ODD, PLAIN, plain_subject
 
-__all__ = ["PLAIN", "plain_subject", "subject"]
+__all__ = ["ODD", "PLAIN", "plain_subject", "subject"]
 
 subject = PLAIN
 """What `--adapter conformance.zoo.plain:subject` names."""

@@ -79,7 +79,7 @@ class PlainAdapter:
         self.health_s = bounds.get("health_ms", 5_000) / 1000
         self.context = context
         self.parts = parts
-        self.failures = parts.failures(context.redact)
+        self.failures = parts.failures(context)
         self.answers: list[Answer] = []
         self.is_closed = False
 

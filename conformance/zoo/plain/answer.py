@@ -197,7 +197,8 @@ class Answer:
         """Take what one chunk says of the first answer."""
         text = choice.text or (choice.delta.content if choice.delta else None)
         if text:
-            self.first_token_at = self.first_token_at or trio.current_time()
+            if self.first_token_at is None:
+                self.first_token_at = trio.current_time()
             self.ready.append(self.token(text))
             self.tokens += 1
         self.reason = choice.finish_reason or self.reason
@@ -225,10 +226,11 @@ class Answer:
     def end_event(self, reason: FinishReason, *, is_canceled: bool = False) -> End:
         """Return the last event."""
         counted, now = self.usage.completion_tokens, trio.current_time()
+        first_at = now if self.first_token_at is None else self.first_token_at
         return End(
             tokens_out=self.tokens if counted is None else counted,
             tokens_in=self.usage.prompt_tokens,
-            decode_time_ms=round(1000 * (now - (self.first_token_at or now))),
+            decode_time_ms=round(1000 * (now - first_at)),
             finish_reason=reason,
             engine_finish_reason=self.reason if reason is FinishReason.OTHER else None,
             canceled=is_canceled,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,10 +11,12 @@ import msgspec
 from adapter_api import AdapterError, DeadlineUnmet, InternalError, PoolUnavailable, WorkerError, WorkerReset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from adapter_api import AdapterContext
 
 MOST_WORDS = 300
-_MOST_WAIT_MS = 120_000
+_LONGEST_WAIT_S = 120.0
 _SERVER_FAILS = 500
 _NOT_IMPLEMENTED = 501
 
@@ -38,10 +41,10 @@ class Refusal:
 
 
 class Failures:
-    """Turns refusals into errors; `redact` masks what is quoted."""
+    """Turns refusals into errors; the context masks what is quoted and knows the date."""
 
-    def __init__(self, redact: Callable[[str], str]) -> None:
-        self.redact = redact
+    def __init__(self, context: AdapterContext) -> None:
+        self.context = context
 
     def of_answer(self, status: int, headers: Mapping[str, str], body: bytes) -> WorkerError:
         """Return the error that an answer with this status is."""
@@ -58,10 +61,11 @@ class Failures:
     def error(self, refusal: Refusal) -> WorkerError:
         """Return the error with its message."""
         kind, retriable, blames = self.verdict(refusal)
+        retriable = retriable and refusal.headers.get("x-should-retry") != "false"
         return kind(
             self.message(refusal),
-            retriable=retriable and refusal.headers.get("x-should-retry") != "false",
-            retry_after_ms=self.retry_after_ms(refusal.headers),
+            retriable=retriable,
+            retry_after_ms=self.retry_after_ms(refusal.headers) if retriable else None,
             upstream_status=None if refusal.in_stream else refusal.status,
             blames_request=blames,
         )
@@ -69,7 +73,7 @@ class Failures:
     def message(self, refusal: Refusal) -> str:
         """Return what was being done, the status, and the engine's words: masked first, cut then."""
         where = "reading the answer" if refusal.in_stream else f"asking the engine: HTTP {refusal.status}"
-        words = " ".join(self.redact(refusal.words).split())[:MOST_WORDS]
+        words = " ".join(self.context.redact(refusal.words).split())[:MOST_WORDS]
         return f"{where}: {words}" if words else where
 
     def verdict(self, refusal: Refusal) -> tuple[type[WorkerError], bool, bool]:
@@ -104,12 +108,27 @@ class Failures:
         return (WorkerReset if refusal.in_stream else InternalError), True, False
 
     def retry_after_ms(self, headers: Mapping[str, str]) -> int | None:
-        """Return the engine's advice in whole milliseconds; what is not a number is none."""
-        for name, unit_ms in (("retry-after-ms", 1), ("retry-after", 1000)):
-            try:
-                return min(max(0, round(float(headers[name]) * unit_ms)), _MOST_WAIT_MS)
-            except (KeyError, ValueError, OverflowError):
-                continue
+        """Return the engine's advice in whole milliseconds; what makes no sense is none."""
+        for wait_s in (_number(headers.get("retry-after-ms"), 1e-3), self.wait_s(headers.get("retry-after"))):
+            if wait_s is not None and wait_s >= 0:
+                return round(1000 * min(wait_s, _LONGEST_WAIT_S))
+        return None
+
+    def wait_s(self, advice: str | None) -> float | None:
+        """Return the seconds that a `Retry-After` asks for, be it their number or a date."""
+        seconds = _number(advice)
+        if seconds is not None or advice is None:
+            return seconds
+        try:
+            return parsedate_to_datetime(advice).timestamp() - self.context.unix_time()
+        except ValueError:
+            return None
+
+
+def _number(text: str | None, unit: float = 1.0) -> float | None:
+    try:
+        return float(text) * unit if text else None
+    except ValueError:
         return None
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
 from conformance.engines.host import Link
-from conformance.engines.openai import OpenAiDouble, OpenAiSettings
+from conformance.engines.openai import OpenAiDouble, OpenAiSettings, Quirks
 from conformance.subjects.http_engine import HttpSubject
 
 from .adapter import Parts, PlainAdapter
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     Part = type[PlainAdapter | Answer | Connection | EventReader | Failures]
 
 _CLOSE_S = 1.0
+_NONE = Quirks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,14 @@ class PlainFactory:
                 await adapter.close()
 
 
-def plain_subject(name: str, part: Part = PlainAdapter, limits: Mapping[str, str] | None = None) -> HttpSubject:
-    """Return the plain adapter with `part` in place of the part that it derives from."""
+def plain_subject(name: str, part: Part = PlainAdapter, quirks: Quirks = _NONE) -> HttpSubject:
+    """Return the plain adapter with `part` in place of the part that it derives from, before a server with `quirks`."""
     return HttpSubject(
         name=name,
         engine="openai",
-        build=_double,
+        build=partial(_double, quirks=quirks),
         engine_version=OpenAiSettings().model,
         factory=PlainFactory(_with(part)),
-        limits=limits or {},
     )
 
 
@@ -73,11 +74,27 @@ def _with(part: Part) -> Parts:
     return Parts(adapter=PlainAdapter, failures=part)
 
 
-def _double(situation: Situation) -> OpenAiDouble:
+def _double(situation: Situation, quirks: Quirks) -> OpenAiDouble:
     settings = OpenAiSettings(
-        max_model_len=8192, api_key=situation.canaries["api_key"], release_s=1.0, fingerprint=None
+        max_model_len=8192, api_key=situation.canaries["api_key"], release_s=1.0, fingerprint=None, quirks=quirks
     )
     return OpenAiDouble(situation.engine_tasks, settings, Link())
 
 
 PLAIN = plain_subject("plain")
+
+ODD = plain_subject(
+    "plain-odd",
+    quirks=Quirks(
+        role="every",
+        empty_content="null",
+        unfinished="empty",
+        empty_first=True,
+        usage_on_finish=True,
+        has_done=False,
+        space="",
+        ping="",
+        ignores_unknown=True,
+    ),
+)
+"""The same in front of a server with every habit in which servers of its interface differ."""
