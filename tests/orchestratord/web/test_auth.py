@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 import specs
+from adapter_api import Secret
+from orchestratord.config import Auth
+from orchestratord.errors import Refused
+from orchestratord.web.app import create_app
+from orchestratord.web.auth import identify
 from tests.support.service import configuration, open_service, task
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from quart_trio import QuartTrio
     from trio.testing import MockClock
+
+    from orchestratord.web.services import Services
 
 TOKEN = "right-token-0123456789"
 IDENTITY = f"token:{hashlib.sha256(TOKEN.encode()).hexdigest()[:6]}"
@@ -167,3 +177,68 @@ async def test_a_proxy_on_this_machine_is_trusted_and_no_other(
     async with open_service(configuration(token=TOKEN, auth={"trust_proxy": True})) as service:
         headers = [] if sent is None else [("Authorization", sent)]
         assert (await service.call("GET", "/metrics", headers=headers, host=host)).status == status
+
+
+@pytest.mark.req("AUTH-1003", "AUTH-1008")
+async def test_a_route_that_is_added_asks_for_the_token_like_every_other(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """Workers are not registered yet: whatever route will do it is behind the same door."""
+
+    def create_with_registration(services: Services) -> QuartTrio:
+        app = create_app(services)
+
+        @app.post("/v1/workers")
+        async def register() -> str:
+            return "registered"
+
+        return app
+
+    monkeypatch.setattr("orchestratord.service.create_app", create_with_registration)
+    async with open_service(configuration(token=TOKEN)) as service:
+        for headers, status in (([], 401), ([("Authorization", "Bearer no")], 401), ([("Authorization", RIGHT)], 200)):
+            assert (await service.call("POST", "/v1/workers", headers=headers, host=REMOTE)).status == status
+
+
+def leaks(*_: object) -> NoReturn:
+    raise AssertionError("how long this takes tells how much of the token was right")
+
+
+class Whole(str):
+    """A token that can be compared by nothing that stops at the first difference."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+    __eq__ = __ne__ = __lt__ = __gt__ = __contains__ = __getitem__ = __iter__ = leaks
+    startswith = endswith = find = index = count = partition = split = removeprefix = leaks  # type: ignore[assignment]
+
+    def encode(self, *_: str) -> WholeBytes:
+        return WholeBytes(str.encode(self))
+
+
+class WholeBytes(bytes):
+    """The same in bytes."""
+
+    __slots__ = ()
+    __hash__ = bytes.__hash__
+    __eq__ = __ne__ = __lt__ = __gt__ = __contains__ = __getitem__ = __iter__ = leaks
+    startswith = endswith = find = index = count = partition = split = removeprefix = leaks  # type: ignore[assignment]
+
+
+@pytest.mark.req("AUTH-1004")
+@pytest.mark.parametrize("sent", [RIGHT[:-1], f"{RIGHT}x", f"Bearer x{TOKEN[1:]}", "Bearer caf\xe9", "Bearer", RIGHT])
+def test_nothing_that_stops_at_the_first_difference_compares_the_token(sent: str) -> None:
+    auth = Auth(token=Secret(Whole(TOKEN)))
+    if sent == RIGHT:
+        assert identify(auth, sent, REMOTE) == IDENTITY
+    else:
+        with pytest.raises(Refused):
+            identify(auth, sent, REMOTE)
+
+
+@pytest.mark.req("AUTH-1004")
+@pytest.mark.parametrize("of_text", [True, False])
+def test_a_comparison_that_stops_early_would_be_noticed(*, of_text: bool) -> None:
+    token = Whole(TOKEN)
+    with pytest.raises(AssertionError, match="how long"):
+        assert (token == TOKEN) if of_text else (TOKEN.encode() == token.encode())
