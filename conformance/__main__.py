@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     running.add_arguments(_command(commands, "run", run, "run checks against an adapter", epilog=_EXITS))
-    starting.add_arguments(_command(commands, "init", init, "write a start for a new adapter"))
+    starting.add_arguments(_command(commands, "init", init, "write a start for a new adapter", epilog=starting.ABOUT))
     listing.add_list_arguments(_command(commands, "list", list_checks, "list the checks"))
     listing.add_explain_arguments(_command(commands, "explain", explain, "explain a check"))
     hunts = _command(commands, "mutants", mutants, "prove the kit on broken and on odd adapters")

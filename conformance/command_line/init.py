@@ -10,9 +10,21 @@ from conformance.outcome import Exit
 from conformance.starting import ENGINE, CannotStart, start
 from conformance.subjects import SUBJECTS
 
+ABOUT = """\
+It writes a package that runs and conforms as it is, against an engine that is made up, with marks at what you have to
+change: an adapter, a double of the engine that proves it, tests, a README that says what to do in which order, and a
+workflow for CI. Nothing is overwritten.
+
+  conformance init acorn-adapter --engine acorn"""
+
 _NEXT = """\
 {count} files for an adapter of {engine} are in {folder}
-It runs as it is, against a double of an engine that is made up. From there, with orchestratord installed:
+  {module}_adapter/  the adapter: wire.py says what the bytes mean, adapter.py which call is made when
+  {module}_proof/    what proves it: double.py plays the engine, the subject puts both together
+  tests/  README.md  .github/workflows/
+
+It runs as it is, against an engine that is made up. Next:
+{enter}  pip install --editable '.[test]'
   {run}  conforms already
   {pytest}  says what is left to make yours
 """
@@ -41,7 +53,10 @@ def init(given: InitArguments) -> int:
     module, folder = given.engine.replace("-", "_"), "this folder" if given.folder == Path() else given.folder
     command = f"conformance run --adapter {module}_proof:subject"
     tests = "pytest".ljust(len(command))
-    told = _NEXT.format(count=len(written), engine=given.engine, folder=folder, run=command, pytest=tests)
+    enter = "" if given.folder == Path() else f"  cd {given.folder}\n"
+    told = _NEXT.format(
+        count=len(written), engine=given.engine, folder=folder, module=module, enter=enter, run=command, pytest=tests
+    )
     sys.stdout.write(told)
     return Exit.CONFORMING
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SUFFIX = ".in"
+_DOT = "dot_"  # begins the names of files that begin with a dot: such are left out of some archives
 ENGINE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 """The form of an engine's name."""
 
@@ -51,9 +52,13 @@ def _templates(package: Traversable) -> Iterator[tuple[str, str]]:
 def _below(folder: Traversable, way: str) -> Iterator[tuple[str, str]]:
     for each in sorted(folder.iterdir(), key=lambda each: each.name):
         if each.is_dir():
-            yield from _below(each, f"{way}{each.name}/")
+            yield from _below(each, f"{way}{_true_name(each.name)}/")
         elif each.name.endswith(_SUFFIX):
-            yield f"{way}{each.name.removesuffix(_SUFFIX)}", each.read_text(encoding="utf-8")
+            yield f"{way}{_true_name(each.name.removesuffix(_SUFFIX))}", each.read_text(encoding="utf-8")
+
+
+def _true_name(name: str) -> str:
+    return f".{name.removeprefix(_DOT)}" if name.startswith(_DOT) else name
 
 
 def _named(text: str, engine: str) -> str:

@@ -8,18 +8,20 @@ from .pages import BlockError, pages, regenerated
 
 
 def main() -> int:
-    """Write the pages; returns the exit code."""
+    """Write the pages; returns the exit code. A page that cannot be written keeps no other from it."""
+    code = 0
     for page in pages():
         before = page.read_text(encoding="utf-8")
         try:
             after = regenerated(before)
         except BlockError as error:
             sys.stderr.write(f"{page}: {error}\n")
-            return 1
+            code = 1
+            continue
         if after != before:
             page.write_text(after, encoding="utf-8")
             sys.stdout.write(f"{page}\n")
-    return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import codes, commands, configuration, observability, reports, wire
+from . import checks, codes, commands, configuration, observability, reports, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,7 @@ BLOCKS: dict[str, Callable[[list[str]], str]] = {
     "log-fields": lambda words: observability.log_fields(*words),
     "help": lambda words: commands.help_of(*words),
     "reports": lambda words: reports.part(*words),
+    "checks": lambda words: checks.part(*words),
 }
 """The first word of a marker -> what makes the block of its other words."""
 
@@ -57,7 +58,7 @@ def _filled(found: re.Match[str], page: str) -> str:
     kind, *words = found["marker"].split()
     try:
         body = BLOCKS[kind](words)
-    except (KeyError, TypeError, StopIteration) as error:
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
         line = page[: found.start()].count("\n") + 1
         raise BlockError(f"line {line}: cannot make `{found['marker']}`: {error!r}") from error
     return f"<!-- generated: {found['marker']} -->\n{body.strip()}\n<!-- end -->"

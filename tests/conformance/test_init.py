@@ -70,6 +70,27 @@ def test_its_tests_pass_when_no_mark_is_left(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_it_brings_what_a_project_has_beside_its_code(start: Path) -> None:
+    told = (start / "README.md").read_text(encoding="utf-8")
+    assert "conformance run --adapter my_engine_proof:subject" in told
+    workflow = (start / ".github" / "workflows" / "conformance.yml").read_text(encoding="utf-8")
+    assert "run: conformance run --adapter my_engine_proof:subject --report report" in workflow
+    assert "pytest" in (start / "pyproject.toml").read_text(encoding="utf-8")
+    assert "report/" in (start / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
+def test_it_says_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "oak"
+    assert run(str(folder), "--engine", "oak") == Exit.CONFORMING
+    steps = capsys.readouterr().out.partition("Next:\n")[2].splitlines()
+    assert [step.split("  ")[1] for step in steps] == [
+        f"cd {folder}",
+        "pip install --editable '.[test]'",
+        "conformance run --adapter oak_proof:subject",
+        "pytest",
+    ]
+
+
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = tmp_path / "pyproject.toml"
     own.write_text("mine", encoding="utf-8")
