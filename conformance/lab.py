@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from specs import Specification
 
     from .engines.script import Script
+    from .escape.watch import Watch
     from .leaks import Census
     from .subject import Rig, Subject
     from .transcript import Entry
@@ -41,10 +42,11 @@ if TYPE_CHECKING:
 class Lab:
     """What a case works with."""
 
-    def __init__(self, subject: Subject, spec: Specification, seed: int) -> None:
+    def __init__(self, subject: Subject, spec: Specification, seed: int, watch: Watch) -> None:
         self.subject = subject
         self.spec = spec
         self.seed = seed
+        self.watch = watch
         self.canaries = Canaries(seed)
         self.transcript = Transcript()
         self.findings: list[Finding] = []
@@ -101,6 +103,7 @@ class Lab:
                 rig = self._noting(opened_rig)
                 opened = census(engine_tasks, self.readers)
                 self.address = rig.address
+                self.watch.own.add(type(rig.adapter).__module__.partition(".")[0])
                 self.sinks.append(("repr(adapter)", repr(rig.adapter)))
                 async with trio.open_nursery() as readers:
                     yield Bench(self, rig, readers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import trio
 from trio.testing import MockClock
 
+from .belongings import belongings, left_behind
 from .canary import SECRETS, TEXTS
 from .capture import capture
 from .comparing import compared
+from .escape.watch import Escaped, Watch, watching
 from .findings import Finding, NotApplicable, NotTestable, Stop
 from .judging import judged
 from .lab import Lab
@@ -34,6 +36,7 @@ from .watchdog import Blocked, run_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from specs import Specification
 
@@ -52,6 +55,9 @@ REAL_CASE_WALL_S = 180.0
 
 HANGS = "LIF-10"
 """The check that owns cases which do not end."""
+
+LEFT = "LEA-06"
+"""The check that owns what is left with the operating system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,18 +149,21 @@ def play_case(
 def _play_once(
     subject: Subject, scene: Scene, case: Case, spec: Specification, seed: int, manner: Manner
 ) -> CaseReport:
-    lab = Lab(subject, spec, seed)
-    clock = None if manner.is_real else MockClock(autojump_threshold=0)
     excuse, kit_error = None, None
-    with capture() as caught, seeded(seed):
+    clock = None if manner.is_real else MockClock(autojump_threshold=0)  # made here, it keeps a clock nobody watches
+    with capture() as caught, seeded(seed), _watched(manner) as watch:
+        lab = Lab(subject, spec, seed, watch)
         try:
             limit_s = REAL_CASE_WALL_S if manner.is_real else CASE_WALL_S
-            run_bounded(partial(trio.run, _play, lab, case, clock=clock), limit_s)
+            run_bounded(partial(_run, lab, case, clock), limit_s)
         except Blocked as blocked:
-            lab.find(Finding(HANGS, "the case to end", f"{blocked}, at:\n{blocked.stack}"))
+            lab.find(Finding(HANGS, "the case to end", _blocked(blocked)))
+        except Escaped:
+            pass  # its finding is among those of the watch
         except Exception as error:  # noqa: BLE001 - sorted into what the case says and what is our own fault
-            excuse, kit_error = _sort_out(error)
+            excuse, kit_error = (None, None) if watch.is_stopped else _sort_out(error)
         gc.collect()
+    lab.find_all(watch.findings)
     _search(lab, caught)
     return CaseReport(
         scene=scene.name,
@@ -166,6 +175,32 @@ def _play_once(
         excuse=excuse,
         kit_error=kit_error,
     )
+
+
+def _watched(manner: Manner) -> AbstractContextManager[Watch]:
+    """Return a watch over steps outside; in real time there is no outside, and it sees nothing."""
+    return nullcontext(Watch()) if manner.is_real else watching()
+
+
+def _run(lab: Lab, case: Case, clock: MockClock | None) -> None:
+    """Play the case in this thread, and count what it has left with the operating system."""
+    lab.watch.begin()
+    is_real = clock is None  # only then may there be children: else they are stopped before they start
+    before = belongings(with_children=is_real)
+    try:
+        trio.run(_play, lab, case, clock=clock)
+    except BaseExceptionGroup as group:
+        if group.split(Escaped)[0] is None:
+            raise
+        raise Escaped from None
+    finally:
+        left = left_behind(before, belongings(with_children=is_real))
+        lab.expect(LEFT, not left, "the same open files, threads and child processes as before", f"more now: {left}")
+
+
+def _blocked(blocked: Blocked) -> str:
+    line = f"at {blocked.line}\n" if blocked.line else ""
+    return f"{blocked}, {line}on the way:\n{blocked.stack}"
 
 
 async def _play(lab: Lab, case: Case) -> None:

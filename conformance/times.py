@@ -4,6 +4,8 @@ Every instant is a multiple of a power of two, so sums are exact and an event ca
 another: races are only found where things happen at the same time.
 """
 
+import trio
+
 TICK_S = 2.0**-10
 """The smallest distance between two instants that count as different."""
 
@@ -24,3 +26,11 @@ QUIET_S = 60.0
 
 CASE_BOUND_S = 3600.0
 """A case that has not ended by then hangs."""
+
+EPOCH_S = 1_800_000_000.0
+"""Unix time at which every case begins."""
+
+
+def unix_time() -> float:
+    """Return Unix time in seconds on the clock of the run that this is called in."""
+    return EPOCH_S + trio.current_time()

@@ -12,19 +12,25 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Generic, TypeVar, final
 
+from .escape.blame import where
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
+
+    from .escape.blame import Line
 
 T = TypeVar("T")
 
 
 @final
 class Blocked(Exception):
-    """The code had not ended in real time; `stack` is where it stood."""
+    """The code had not ended in real time; `line` is the adapter's where it stood, `stack` the way there."""
 
-    def __init__(self, limit_s: float, stack: str) -> None:
+    def __init__(self, limit_s: float, stack: str, line: Line | None) -> None:
         super().__init__(f"still running after {limit_s:g} s of real time")
         self.stack = stack
+        self.line = line
 
 
 def run_bounded(work: Callable[[], T], limit_s: float) -> T:
@@ -34,9 +40,11 @@ def run_bounded(work: Callable[[], T], limit_s: float) -> T:
     thread.start()
     thread.join(limit_s)
     if thread.is_alive():
-        stack = _stack_of(thread)
+        frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented, with this name
+        stack, line = _stack_of(frame), where(frame)
+        del frame  # it would keep alive all that the case holds
         _ask_to_end(thread)
-        raise Blocked(limit_s, stack)
+        raise Blocked(limit_s, stack, line)
     return job.result()
 
 
@@ -59,8 +67,7 @@ class _Job(Generic[T]):
         return self._results[0]
 
 
-def _stack_of(thread: threading.Thread) -> str:
-    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented, with this name
+def _stack_of(frame: FrameType | None) -> str:
     lines = traceback.format_stack(frame)[-4:] if frame else ["(it has just ended)"]
     return "".join(lines).rstrip()
 

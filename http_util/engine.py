@@ -13,7 +13,6 @@ Implements: ADAPT-3002, ADAPT-3005, ADAPT-3101, HTU-1002, HTU-1005, HTU-1006, OR
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
@@ -137,7 +136,7 @@ class Engine:
 
     def failure(self, reply: EngineReply) -> WorkerError:
         """Return what a refusal means, with every secret masked that the service or the adapter knows."""
-        return classify(reply, rules=self._rules, redact=self.redact, now=datetime.now(UTC).timestamp())
+        return classify(reply, rules=self._rules, redact=self.redact, now=self.context.unix_time())
 
     def failure_in_stream(self, body: bytes, phase: str = "completion") -> WorkerError:
         """Return what the data of an event means that reports an error."""

@@ -16,6 +16,7 @@ import trio
 from adapter_api import AdapterContext, PoolId, ReplicaId, Secret, load_factory
 from conformance.engines.silent import FallsSilent
 from conformance.subject import Rig
+from conformance.times import unix_time
 from conformance.wire_faults import wire_faults
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def context_for(situation: Situation, connect: Dial) -> AdapterContext:
         random=situation.random,
         dial=dial_for(situation, connect),
         redact=situation.canaries.mask,
+        unix_time=unix_time,
     )
 
 

@@ -16,6 +16,7 @@ from adapter_api import ERROR_KINDS, AdapterContext, PoolId, ReplicaId, Secret, 
 from conformance.engines import script as s
 from conformance.engines.received import of_parts
 from conformance.subject import Fault, Rig
+from conformance.times import unix_time
 from conformance.wire_faults import ANY, fault_of
 from specs import ErrorPhase
 
@@ -58,6 +59,7 @@ class MockSubject:
             replica_id=ReplicaId("replica"),
             random=situation.random,
             redact=situation.canaries.mask,
+            unix_time=unix_time,
         )
         async with self._factory.open(_settings(situation), context) as adapter:
             mock = cast("_Mock", adapter)
