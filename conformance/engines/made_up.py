@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from typing import TYPE_CHECKING
 from zlib import crc32
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 WORDS = ("the", "river", "runs", "past", "a", "quiet", "mill", "and", "over", "smooth", "stones", "café", "—", "漢字")
 _VOCABULARY = 997
@@ -16,6 +20,31 @@ _VOCABULARY = 997
 def word(prompt: str, seed: int, number: int) -> str:
     """Return the word after `number` words, with its leading space."""
     return " " + WORDS[crc32(f"{prompt}/{seed}/{number}".encode()) % len(WORDS)]
+
+
+def answer(words: Iterable[str], stops: Iterable[str], *, keeps_stop: bool = False) -> tuple[list[str], str]:
+    """Return what is said of the words, and why it ends there: `length`, or `stop_string` before the first of `stops`.
+
+    With `keeps_stop` the stop string is still said.
+    """
+    said = list(words)
+    whole = "".join(said)
+    found = [(whole.find(stop), stop) for stop in stops if stop and stop in whole]
+    if not found:
+        return said, "length"
+    at, stop = min(found)
+    return _cut(said, at + (len(stop) if keeps_stop else 0)), "stop_string"
+
+
+def _cut(words: list[str], size: int) -> list[str]:
+    """Return the words up to so many characters."""
+    kept = []
+    for word in words:
+        if size <= 0:
+            break
+        kept.append(word[:size])
+        size -= len(word)
+    return kept
 
 
 def token_id(text: str) -> int:

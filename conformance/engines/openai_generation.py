@@ -180,20 +180,22 @@ class OpenAiGeneration:
 
     async def make_up(self) -> None:
         await self.accept()
-        last = max(self._asked.limit, 1) - 1
-        for number in range(last):
-            await self.text(Text(await self._word(number)))
+        made = map(self._word, range(max(self._asked.limit, 1)))
+        words, reason = made_up.answer(made, self._asked.stops)
+        for word in words[:-1]:
+            await trio.sleep(self._pace.token_s)
+            await self.text(Text(word))
         await self._open()
-        self._counts.completion += 1
-        await self._end(await self._word(last), "length")
+        self._counts.completion += len(words[-1:])
+        await trio.sleep(self._pace.token_s)
+        await self._end("".join(words[-1:]), reason)
 
     async def _start(self) -> None:
         if self._asked.is_stream and not self._exchange.is_started:
             await self._exchange.start(200, EVENTS, self._voice.headers())
             await self._exchange.send(self._voice.greeting())
 
-    async def _word(self, number: int) -> str:
-        await trio.sleep(self._pace.token_s)
+    def _word(self, number: int) -> str:
         return made_up.word(self._asked.prompt, self._asked.seed, number)
 
     async def _open(self) -> None:

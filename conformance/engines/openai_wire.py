@@ -78,16 +78,24 @@ class Asked:
         return seed if isinstance(seed, int) and self.given.get("temperature") != 0 else 0
 
     @property
+    def stops(self) -> list[str]:
+        """The stop strings."""
+        return strings_of(self.given.get("stop"))
+
+    @property
     def stop(self) -> str | None:
         """The first stop string, if there is any."""
-        stop = self.given.get("stop")
-        words = stop if isinstance(stop, list) else [stop]
-        return next((word for word in words if isinstance(word, str)), None)
+        return next(iter(self.stops), None)
 
     def wants(self, option: str) -> bool:
         """Return whether `stream_options` asks for `option`."""
         options = self.given.get("stream_options")
         return isinstance(options, dict) and bool(options.get(option))
+
+
+def strings_of(value: JsonValue) -> list[str]:
+    """Return one string or several as a list of them."""
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
 
 
 def text_of(content: JsonValue) -> str:

@@ -12,6 +12,7 @@ from adapter_api import (
     DeadlineUnmet,
     End,
     Failed,
+    InternalError,
     Metrics,
     Started,
     Token,
@@ -22,14 +23,15 @@ from adapter_api import (
 from conformance.times import STEP_S
 
 from .animals import Mutant
-from .wrapper import Stream
+from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from adapter_api import TaskRequest
 
-    from .wrapper import Events, Wrapper
+    from .wrapper import Events
 
 
 class _Timed(Stream):
@@ -210,6 +212,42 @@ class EndsBeforeItStarts(Stream):
         return (event,) if held is None or (isinstance(event, End) and not event.canceled) else (held, event)
 
 
+class AsksForTwoAtLeast(Wrapper):
+    """Asks for two tokens where one is wanted."""
+
+    def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[Events]:
+        return self.stream(replace(request, max_tokens=max(request.max_tokens, 2)))
+
+
+class LimitsAllAsTheFirst(Wrapper):
+    """Gives every stream the limit of the first that was opened at the same instant."""
+
+    first: tuple[float, int] = (-1.0, 0)
+
+    def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[Events]:
+        now_s = trio.current_time()
+        if self.first[0] != now_s:
+            self.first = now_s, request.max_tokens
+        return self.stream(replace(request, max_tokens=self.first[1]))
+
+
+class PassesOneStopString(Wrapper):
+    """Passes the first stop string on and leaves the others out."""
+
+    def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[Events]:
+        sampling = replace(request.sampling, stop=request.sampling.stop[:1])
+        return self.stream(replace(request, sampling=sampling))
+
+
+class FailsOnAHugeLimit(Wrapper):
+    """Fails for no reason that anybody can name where the limit is over two bytes."""
+
+    def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[Events]:
+        if request.max_tokens > 2**16:
+            raise InternalError("completion: the limit does not fit")
+        return self.stream(request)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(StartsAgainForAnother, "FRM-01"),
     Mutant(EndsBeforeItStarts, "FRM-02"),
@@ -226,4 +264,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(TimesACancelToItsWord, "FRM-09"),
     Mutant(KeepsEveryToken, "FRM-11"),
     Mutant(KeepsTheTimes, "FRM-11"),
+    Mutant(AsksForTwoAtLeast, "SCH-09"),
+    Mutant(LimitsAllAsTheFirst, "SCH-09"),
+    Mutant(PassesOneStopString, "SCH-09", "llamacpp"),
+    Mutant(FailsOnAHugeLimit, "SCH-09", "openai"),
 )

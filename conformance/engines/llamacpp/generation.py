@@ -141,10 +141,11 @@ class Generation:
         await self.accept()
         room = self._server.settings.n_ctx - len(self._request.tokens)
         count = room if self._request.limit < 0 else min(self._request.limit, room)
-        for number in range(count):
+        words, reason = made_up.answer(map(self._word, range(count)), self._request.stops)
+        for word in words:
             await trio.sleep(self._server.settings.token_s)
-            await self.text(Text(self._word(number)))
-        await self.finish("length")
+            await self.text(Text(word))
+        await self.finish(reason)
 
     async def _play(self, script: Script) -> None:
         async with trio.open_nursery() as nursery:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from conformance.engines import made_up
-from conformance.engines.openai_wire import text_of, texts_of
+from conformance.engines.openai_wire import strings_of, text_of, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,6 +73,11 @@ class Completion:
         names = ("n_predict", "max_completion_tokens", "max_tokens")
         limit = next((self.given[name] for name in names if self.given.get(name) is not None), None)
         return -1 if limit is None else max(int(cast("float", limit)), -1) or 1
+
+    @property
+    def stops(self) -> list[str]:
+        """The stop strings."""
+        return strings_of(self.given.get("stop"))
 
     @property
     def seed(self) -> int | None:

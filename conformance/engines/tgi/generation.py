@@ -162,11 +162,13 @@ class Generation:
     async def make_up(self) -> None:
         await self.accept()
         seed = self._seed if self._asked.parameters.draws else 0
-        self._holds_last_text, self._texts_to_come = True, self._asked.limit
-        for number in range(self._asked.limit):
+        made = (made_up.word(self._asked.prompt, seed, number) for number in range(self._asked.limit))
+        words, reason = made_up.answer(made, self._asked.parameters.stop, keeps_stop=True)
+        self._holds_last_text, self._texts_to_come = True, len(words)
+        for word in words:
             await trio.sleep(self._server.settings.token_s)
-            await self.text(Text(made_up.word(self._asked.prompt, seed, number)))
-        await self.finish("length")
+            await self.text(Text(word))
+        await self.finish(reason)
 
     async def _run_in_batch(self, script: Script) -> None:
         self._look_ahead(script.steps)

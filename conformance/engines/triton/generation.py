@@ -167,10 +167,11 @@ class Generation:
     async def make_up(self) -> None:
         await self.accept()
         speaker = self._voice()
-        for number in range(speaker.asked.limit):
+        words, reason = speaker.answer()
+        for word in words:
             await trio.sleep(self._server.settings.token_s)
-            await self.text(Text(speaker.word(number)))
-        await self.finish("length")
+            await self.text(Text(word))
+        await self.finish(reason)
 
     async def _live(self, script: Script) -> None:
         try:

@@ -36,9 +36,9 @@ class Dialect:
     """How a model that generates text is talked to.
 
     The fields name inputs: how many tokens at most (`default_limit` if absent; None where it is required), whether to
-    stream, the seed, whether to leave the prompt out. `is_cumulative` repeats all text so far in each response.
-    `echoes_in_stream` puts the prompt in front also while streaming. `has_finish_reason` and `has_counts` are what a
-    request can ask for. A limit of no tokens is an error unless `takes_no_tokens`.
+    stream, the seed, the stop strings, whether to leave the prompt out. `is_cumulative` repeats all text so far in each
+    response. `echoes_in_stream` puts the prompt in front also while streaming. `has_finish_reason` and `has_counts` are
+    what a request can ask for. A limit of no tokens is an error unless `takes_no_tokens`.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Dialect:
     stream: str
     seed: str
     exclude: str
+    stop: str = "stop_words"
     is_cumulative: bool = False
     echoes_in_stream: bool = False
     has_finish_reason: bool = False
@@ -112,6 +113,7 @@ LLM_API = Dialect(
     stream="streaming",
     seed="sampling_param_seed",
     exclude="sampling_param_exclude_input_from_output",
+    stop="sampling_param_stop",
     is_cumulative=True,
     echoes_in_stream=True,
     has_finish_reason=True,

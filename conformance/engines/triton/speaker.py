@@ -12,6 +12,9 @@ from zlib import crc32
 
 import msgspec
 
+from conformance.engines import made_up
+from conformance.engines.openai_wire import strings_of
+
 from .failures import Code, Refused
 from .models import VLLM
 from .tensors import Tensor, scalar, text
@@ -48,6 +51,7 @@ class Asked:
     is_stream: bool
     echoes: bool
     options: Mapping[str, JsonValue]
+    stops: tuple[str, ...] = ()
 
     @property
     def tokens_in(self) -> int:
@@ -66,6 +70,7 @@ def read_asked(request: InferRequest, dialect: Dialect, max_input: int) -> Asked
         is_stream=is_stream,
         echoes=_echoes(request, dialect, is_stream=is_stream),
         options=options,
+        stops=_stops(request, dialect, options),
     )
     if asked.tokens_in > max_input:
         raise Refused(_TOO_LONG.format(asked.tokens_in, max_input), Code.INTERNAL)
@@ -139,8 +144,11 @@ class Speaker:
         self._counted = 0
         return [scalar(name, datatype, value) for name, value in counts.items() if self._request.flag(f"return_{name}")]
 
-    def word(self, number: int) -> str:
-        """Return a made-up word, the same for the same seed."""
+    def answer(self) -> tuple[list[str], str]:
+        """Return made-up words, the same for the same seed, and why they end."""
+        return made_up.answer(map(self._word, range(self.asked.limit)), self.asked.stops)
+
+    def _word(self, number: int) -> str:
         dice = crc32(f"{self.asked.prompt}/{self.asked.seed}/{number}".encode())
         return " " + _WORDS[dice % len(_WORDS)]
 
@@ -164,6 +172,12 @@ def _limit_fault(request: InferRequest, dialect: Dialect) -> str:
 def _seed(request: InferRequest, dialect: Dialect, options: Mapping[str, JsonValue]) -> int | None:
     given = request.value(dialect.seed) if dialect is not VLLM else _number(options.get("seed"))
     return None if given is None else int(given)
+
+
+def _stops(request: InferRequest, dialect: Dialect, options: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    if dialect is VLLM:
+        return tuple(strings_of(options.get("stop")))
+    return request.inputs[dialect.stop].texts if dialect.stop in request.inputs else ()
 
 
 def _number(value: JsonValue) -> int | float | None:
