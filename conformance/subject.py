@@ -94,7 +94,7 @@ class Rig:
 
     `address` is the engine's host and port as they could be told to outsiders, `connect` opens a connection to it; None
     where there are no connections. `forget` drops what the engine has noted of requests that are over, so that memory
-    can be measured.
+    can be measured. `upgrade` makes another version of the engine and returns what the adapter has to report of it.
     """
 
     adapter: WorkerAdapter
@@ -105,6 +105,7 @@ class Rig:
     address: str | None = None
     connect: Callable[[], Awaitable[trio.abc.Stream]] | None = None
     forget: Callable[[], None] | None = None
+    upgrade: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

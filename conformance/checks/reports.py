@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 import trio
 
 from adapter_api import AdapterError, CancelMode, TaskRequest, WorkerError, Workload
-from conformance.check import Check, Group, Scene, each, one
+from conformance.check import Check, Group, Scene, each, joined, one
 from conformance.engines.script import Accept, Script, Stall, Text
 from conformance.subject import SEED
 from conformance.times import STEP_S
 
+from .renewals import BESIDE, LIVES, REPLICAS, RESTARTS, SILENT
 from .scripts import quick
 
 if TYPE_CHECKING:
+    from adapter_api import CancelSupport
     from conformance.bench import Bench
     from conformance.lab import Lab
 
@@ -150,14 +152,29 @@ async def signals_travel(lab: Lab) -> None:
 
 
 async def cancel_mode_is_a_fact(lab: Lab) -> None:
-    """Compare the claimed cancel mode before, during and after a request."""
+    """Compare the claimed cancel mode before and after a request."""
     async with lab.open(quick("Hello")) as bench:
         before = bench.rig.adapter.cancel_support
         await bench.read()
-        after = bench.rig.adapter.cancel_support
-        lab.expect("HPC-07", before == after, "one cancel mode for the life of the adapter", f"{before}, then {after}")
+        _expect_mode(lab, bench, before)
         is_known = before.mode in CancelMode
         lab.expect("HPC-07", is_known, "a cancel mode of the contract", f"{before!r}")
+
+
+async def cancel_mode_outlives_the_engine(lab: Lab) -> None:
+    """Compare the claimed cancel mode while the engine is dead, and when it is back."""
+    async with lab.open(quick("Hello")) as bench:
+        before = bench.rig.adapter.cancel_support
+        for change in (bench.rig.stop, bench.rig.start):
+            change()
+            await trio.sleep(STEP_S)
+            await bench.health()
+            _expect_mode(lab, bench, before)
+
+
+def _expect_mode(lab: Lab, bench: Bench, before: CancelSupport) -> None:
+    after = bench.rig.adapter.cancel_support
+    lab.expect("HPC-07", before == after, "one cancel mode for the life of the adapter", f"{before}, then {after}")
 
 
 def _report(
@@ -177,12 +194,12 @@ CHECKS = (
     _report(
         "HPC-01",
         "health follows the engine and never raises",
-        (_HEALTH, _DEAD),
+        (_HEALTH, _DEAD, LIVES),
         "ADAPT-3000a",
         "ADAPT-3000b",
         causes=("a connection error leaves health()", "a cached answer"),
     ),
-    _report("HPC-02", "reports come in time", (_DEAD,), "ADAPT-3000b"),
+    _report("HPC-02", "reports come in time", (_DEAD, SILENT), "ADAPT-3000b"),
     _report(
         "HPC-03",
         "asking changes nothing",
@@ -190,13 +207,17 @@ CHECKS = (
             Scene(
                 name="ten-times", how="Each report ten times, in a row and at once.", cases=one(asking_changes_nothing)
             ),
+            BESIDE,
         ),
         "ADAPT-3000c",
     ),
     _report(
         "HPC-04",
         "props are the engine's",
-        (Scene(name="props", how="Props with 0, 1 and 2 requests under way on 4 slots.", cases=one(props_are_true)),),
+        (
+            Scene(name="props", how="Props with 0, 1 and 2 requests under way on 4 slots.", cases=one(props_are_true)),
+            REPLICAS,
+        ),
         "ADAPT-3000d",
     ),
     _report(
@@ -214,8 +235,10 @@ CHECKS = (
     _report(
         "HPC-06",
         "the version is the engine's, wherever it is told",
-        (Scene(name="versions", how="The version in all places.", cases=one(versions_agree, scripted=False)),),
+        (Scene(name="versions", how="The version in all places.", cases=one(versions_agree, scripted=False)), RESTARTS),
         "ADAPT-3003",
+        "ADAPT-3012b",
+        causes=("a version that is asked for once", "memory that is renewed by one kind of failure only"),
     ),
     Check(
         id="DET-01",
@@ -230,8 +253,10 @@ CHECKS = (
         (
             Scene(
                 name="cancel-mode",
-                how="The cancel mode before and after a request.",
-                cases=one(cancel_mode_is_a_fact, scripted=False),
+                how="The cancel mode before and after a request, and while the engine is dead.",
+                cases=joined(
+                    one(cancel_mode_is_a_fact, scripted=False), one(cancel_mode_outlives_the_engine, "while-dead")
+                ),
             ),
         ),
         "ADAPT-3000",

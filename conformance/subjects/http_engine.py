@@ -48,6 +48,7 @@ class HttpSubject:
     name: str = ""
     factory: AdapterFactory | None = None
     rows: Callable[[Specification], Iterable[Fault]] | None = None
+    upgrade: Callable[[EngineDouble], str] | None = None
 
     def __post_init__(self) -> None:
         self.name = self.name or self.engine
@@ -78,6 +79,7 @@ class HttpSubject:
                 address=url.netloc,
                 connect=partial(dial_for(situation, double.dial), str(url.hostname), url.port or 0),
                 forget=partial(_forget, double),
+                upgrade=None if self.upgrade is None else partial(self.upgrade, double),
             )
 
 

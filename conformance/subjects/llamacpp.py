@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.engines.host import Link
@@ -10,6 +11,7 @@ from conformance.engines.llamacpp import LlamaCppDouble, LlamaSettings, Model
 from .http_engine import HttpSubject
 
 if TYPE_CHECKING:
+    from conformance.engines.double import EngineDouble
     from conformance.subject import Situation
 
 
@@ -24,4 +26,11 @@ def _double(situation: Situation) -> LlamaCppDouble:
     return LlamaCppDouble(situation.engine_tasks, settings, Link())
 
 
-LLAMACPP = HttpSubject(engine="llamacpp", build=_double, engine_version=Model().build_info)
+def _upgrade(double: EngineDouble) -> str:
+    assert isinstance(double, LlamaCppDouble)
+    model = replace(double.settings.model, build_info="b9999-5e6f7a8b")
+    double.settings = replace(double.settings, model=model)
+    return model.build_info
+
+
+LLAMACPP = HttpSubject(engine="llamacpp", build=_double, engine_version=Model().build_info, upgrade=_upgrade)

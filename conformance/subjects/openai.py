@@ -16,6 +16,7 @@ from .http_engine import HttpSubject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from conformance.engines.double import EngineDouble
     from conformance.subject import Fault, Situation
     from specs import Specification
 
@@ -27,6 +28,13 @@ def _double(situation: Situation) -> OpenAiDouble:
     return OpenAiDouble(situation.engine_tasks, settings, Link())
 
 
+def _upgrade(double: EngineDouble) -> str:
+    """Serve another model: its name is all the version there is."""
+    assert isinstance(double, OpenAiDouble)
+    double.settings = replace(double.settings, model="tiny-2")
+    return double.settings.model
+
+
 def _responses(spec: Specification) -> Iterator[Fault]:
     """Yield the rows of the interface, with the events of a Responses stream for those of the others."""
     own = spec.engine_errors("openai-responses")
@@ -35,7 +43,7 @@ def _responses(spec: Specification) -> Iterator[Fault]:
     yield from (fault_of(row) for row in shared if row.phase is not ErrorPhase.STREAM)
 
 
-OPENAI = HttpSubject(engine="openai", build=_double, engine_version=OpenAiSettings().model)
+OPENAI = HttpSubject(engine="openai", build=_double, engine_version=OpenAiSettings().model, upgrade=_upgrade)
 OPENAI_RESPONSES = HttpSubject(
     engine="openai",
     name="openai-responses",
@@ -43,5 +51,6 @@ OPENAI_RESPONSES = HttpSubject(
     engine_version=OpenAiSettings().model,
     settings={"api": "responses"},
     rows=_responses,
+    upgrade=_upgrade,
     limits={SEED: "the Responses API has no seed"},
 )

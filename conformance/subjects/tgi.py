@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.engines.host import Link
@@ -10,6 +11,7 @@ from conformance.engines.tgi import Model, TgiDouble, TgiSettings
 from .http_engine import HttpSubject
 
 if TYPE_CHECKING:
+    from conformance.engines.double import EngineDouble
     from conformance.subject import Situation
 
 
@@ -24,4 +26,11 @@ def _double(situation: Situation) -> TgiDouble:
     return TgiDouble(situation.engine_tasks, settings, Link())
 
 
-TGI = HttpSubject(engine="tgi", build=_double, engine_version=Model().engine_version)
+def _upgrade(double: EngineDouble) -> str:
+    assert isinstance(double, TgiDouble)
+    model = replace(double.settings.model, version="3.9.9")
+    double.settings = replace(double.settings, model=model)
+    return model.engine_version
+
+
+TGI = HttpSubject(engine="tgi", build=_double, engine_version=Model().engine_version, upgrade=_upgrade)

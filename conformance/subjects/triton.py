@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from conformance.engines.double import EngineDouble
     from conformance.engines.script import Step
     from conformance.subject import Fault, Rig, Situation
     from specs import EngineError, Specification
@@ -67,10 +68,11 @@ class TritonSubject:
         self._http = HttpSubject(
             engine=self.engine,
             build=self._double,
-            engine_version=f"triton/{TritonSettings().version} {self.model}/1",
+            engine_version=self._version(TritonSettings()),
             settings={"model": self.model, **_MODELS, **self.settings},
             limits=self.limits,
             name=self.name,
+            upgrade=self._upgrade,
         )
 
     @property
@@ -93,6 +95,14 @@ class TritonSubject:
         if "end-marker" in self.limits:
             impossible |= {"clean-end"}
         return (make(row) for row in rows if row.id not in impossible)
+
+    def _version(self, settings: TritonSettings) -> str:
+        return f"triton/{settings.version} {self.model}/1"
+
+    def _upgrade(self, double: EngineDouble) -> str:
+        assert isinstance(double, TritonDouble)
+        double.repository.settings = replace(double.settings, version="2.99.0")
+        return self._version(double.repository.settings)
 
     def _double(self, situation: Situation) -> TritonDouble:
         settings = TritonSettings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.engines.host import Link
@@ -10,6 +11,7 @@ from conformance.engines.vllm import VllmDouble, VllmSettings
 from .http_engine import HttpSubject
 
 if TYPE_CHECKING:
+    from conformance.engines.double import EngineDouble
     from conformance.subject import Situation
 
 
@@ -24,4 +26,10 @@ def _double(situation: Situation) -> VllmDouble:
     return VllmDouble(situation.engine_tasks, settings, Link(port=8000))
 
 
-VLLM = HttpSubject(engine="vllm", build=_double, engine_version=VllmSettings().version)
+def _upgrade(double: EngineDouble) -> str:
+    assert isinstance(double, VllmDouble)
+    double.settings = replace(double.settings, version="0.99.1")
+    return double.settings.version
+
+
+VLLM = HttpSubject(engine="vllm", build=_double, engine_version=VllmSettings().version, upgrade=_upgrade)

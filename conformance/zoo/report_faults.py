@@ -14,6 +14,7 @@ from adapter_api import (
     CancelSupport,
     Capabilities,
     PoolUnavailable,
+    Started,
     TaskId,
     TaskRequest,
     Token,
@@ -26,6 +27,7 @@ from adapter_api import (
 
 from . import secret_faults
 from .animals import Mutant
+from .plain.adapter import Models, PlainAdapter, read_models
 from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
@@ -126,6 +128,129 @@ class ChangesItsMind(Wrapper):
         return super().submit(request)
 
 
+class RemembersTheDead(Wrapper):
+    """Reports an engine as dead for ever that it has once seen dead."""
+
+    seen_dead: WorkerHealth | None = None
+
+    async def health(self) -> WorkerHealth:
+        health = await self.inner.health()
+        if not health.live:
+            self.seen_dead = health
+        return self.seen_dead or health
+
+
+class DoubtsAfterTwoDeaths(Wrapper):
+    """Gives an engine up that has died twice."""
+
+    deaths = 0
+    was_live = True
+
+    async def health(self) -> WorkerHealth:
+        health = await self.inner.health()
+        self.deaths += self.was_live and not health.live
+        self.was_live = health.live
+        return replace(health, ready=False) if self.deaths > 1 else health
+
+
+class AsksForPropsWithoutEnd(PlainAdapter):
+    """Has no bound on its calls for props and capabilities."""
+
+    async def models(self) -> Models:
+        status, _, body = await self.get("/models")
+        if status != 200:
+            raise PoolUnavailable(f"asking for the models: HTTP {status}")
+        return read_models(body)
+
+
+class StopsToAsk(Wrapper):
+    """Stops its streams to ask for the capabilities."""
+
+    def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
+        super().__init__(inner, around)
+        self.live: set[TaskId] = set()
+
+    def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[Events]:
+        self.live.add(request.task_id)
+        return super().submit(request)
+
+    async def capabilities(self) -> Capabilities:
+        for task_id in self.live:
+            await self.inner.cancel(task_id)
+        return await self.inner.capabilities()
+
+
+class TellsOldProps(Wrapper):
+    """Asks for props once and reports them ever after."""
+
+    first: WorkerProps | None = None
+
+    async def props(self) -> WorkerProps:
+        self.first = self.first or await self.inner.props()
+        return self.first
+
+
+class TellsPropsOfAnother(Wrapper):
+    """Keeps at the class how many slots an engine has."""
+
+    slots: int | None = None
+
+    async def props(self) -> WorkerProps:
+        props = await self.inner.props()
+        TellsPropsOfAnother.slots = self.slots or props.slots_total
+        return replace(props, slots_total=self.slots)
+
+
+class KeepsTheFirstVersion(Wrapper):
+    """Reports the first version that it has heard of ever after."""
+
+    first: str | None = None
+
+    async def engine_version(self) -> str:
+        self.first = self.first or await self.inner.engine_version()
+        return self.first
+
+
+class StartsWithTheFirstVersion(Wrapper):
+    """Tells in its streams the version of the first one."""
+
+    def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
+        super().__init__(inner, around, _OldVersion)
+        self.version: str | None = None
+
+
+class _OldVersion(Stream):
+    def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
+        adapter = self.adapter
+        if not isinstance(event, Started) or not isinstance(adapter, StartsWithTheFirstVersion):
+            return (event,)
+        adapter.version = adapter.version or event.engine_version
+        return (replace(event, engine_version=adapter.version),)
+
+
+class CannotStopTheDead(Wrapper):
+    """Claims that nothing can be stopped while its engine is dead."""
+
+    is_dead = False
+
+    @property
+    def cancel_support(self) -> CancelSupport:
+        return CancelSupport(CancelMode.DRAIN) if self.is_dead else self.inner.cancel_support
+
+    async def health(self) -> WorkerHealth:
+        health = await self.inner.health()
+        self.is_dead = not health.live
+        return health
+
+
+class TellsNoOthersSeed(Stream):
+    """Tells the seeds that it draws itself, and 0 for one that is given."""
+
+    def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
+        is_given = isinstance(event, Started) and self.request.seed is not None
+        return (replace(event, seed=0),) if isinstance(event, Started) and is_given else (event,)
+
+
 class QuotesTheAddress(Stream):
     """Tells callers where the engine is."""
 
@@ -191,12 +316,22 @@ MUTANTS = (
     Mutant(QuotesTheAddress, "RED-09", "llamacpp"),
     Mutant(RedactsTheModel, "RED-05"),
     Mutant(LogsPrompts, "RED-08"),
+    Mutant(RemembersTheDead, "HPC-01"),
+    Mutant(DoubtsAfterTwoDeaths, "HPC-01", "vllm"),
     Mutant(RaisesInHealth, "HPC-01"),
     Mutant(IsAlwaysReady, "HPC-01"),
     Mutant(WaitsForTheDead, "HPC-02"),
+    Mutant(AsksForPropsWithoutEnd, "HPC-02", "plain"),
     Mutant(AsksByWorking, "HPC-03"),
+    Mutant(StopsToAsk, "HPC-03", "tgi"),
     Mutant(GuessesSlots, "HPC-04"),
+    Mutant(TellsOldProps, "HPC-04", "llamacpp"),
+    Mutant(TellsPropsOfAnother, "HPC-04"),
     Mutant(ClaimsOtherwise, "HPC-05"),
     Mutant(TellsItsOwnVersion, "HPC-06"),
+    Mutant(KeepsTheFirstVersion, "HPC-06", "llamacpp"),
+    Mutant(StartsWithTheFirstVersion, "HPC-06", "tgi"),
     Mutant(ChangesItsMind, "HPC-07"),
+    Mutant(CannotStopTheDead, "HPC-07"),
+    Mutant(TellsNoOthersSeed, "DET-01"),
 )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _OK = 200
 _CONNECT_S = 5.0
-_CALL_S = 30.0
+_CALL_S = 10.0
 _CLOSE_S = 1.0
 
 
@@ -162,10 +162,12 @@ class PlainAdapter:
         turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
         return f"{self.base}/chat/completions", {**body, "messages": turns, "max_completion_tokens": request.max_tokens}
 
-    def headers(self) -> list[tuple[str, str]]:
-        """Return the headers of a request."""
+    def headers(self, request: TaskRequest | None = None) -> list[tuple[str, str]]:
+        """Return the headers of a call, or of a request with its correlation id."""
+        caller = request and request.correlation_id
         key = [("authorization", f"Bearer {self.key.reveal()}")] if isinstance(self.key, Secret) else []
-        return [("host", f"{self.host}:{self.port}"), *key, ("content-type", "application/json")]
+        own = [("x-correlation-id", caller)] if caller else []
+        return [("host", f"{self.host}:{self.port}"), *key, *own, ("content-type", "application/json")]
 
     async def connect(self) -> Connection:
         """Open a connection."""

@@ -139,7 +139,7 @@ class Answer:
         """Send the request, and raise what a refusal means."""
         connection = self.opened
         path, body = self.adapter.body(self.request, self.version)
-        await connection.send("POST", path, self.adapter.headers(), msgspec.json.encode(body))
+        await connection.send("POST", path, self.adapter.headers(self.request), msgspec.json.encode(body))
         head = await connection.head()
         self.has_head = True
         headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
