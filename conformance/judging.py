@@ -44,7 +44,7 @@ def _judge(check: Check, played: Sequence[CaseReport], why_not: str | None, *, i
     if broken_by:
         outcome = Outcome.FAIL if check.level is Level.MUST else Outcome.WARN
     elif any(each.kit_error for each in own):
-        outcome = Outcome.KIT_ERROR
+        outcome, reason = Outcome.KIT_ERROR, "a case of it ended by a fault of the kit"
     elif unlike:
         outcome, broken_by = Outcome.NONDETERMINISTIC, unlike
         reason = f"{unlike[0].scene}/{unlike[0].case} was not the same when it was played again"

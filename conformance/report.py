@@ -7,7 +7,6 @@ that the kit found is not leaked again by the kit.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import groupby
 from textwrap import fill
 from typing import TYPE_CHECKING, final
 
@@ -134,13 +133,16 @@ class Report:
             self.say(case.kit_error or "")
 
     def _tell_excused(self, reports: Sequence[CheckReport]) -> None:
-        """Print a line for each check that has a reason; those that a running engine cannot be tried with, in one."""
+        """Print a line for each check that has a reason; those that share one, together."""
+        alike: dict[tuple[Outcome, str], list[str]] = {}
         for each in reports:
-            if not each.is_out_of_reach:
-                self.say(f"  {each.check.id}  {each.outcome}: {each.reason}", _STYLES[each.outcome])
-        for reason, few in groupby((each for each in reports if each.is_out_of_reach), key=lambda each: each.reason):
-            ids = fill(", ".join(each.check.id for each in few), 108, initial_indent="    ", subsequent_indent="    ")
-            self.say(f"  {Outcome.NOT_APPLICABLE}: {reason}:\n{ids}", _STYLES[Outcome.NOT_APPLICABLE])
+            alike.setdefault((each.outcome, each.reason), []).append(each.check.id)
+        for (outcome, reason), ids in alike.items():
+            if len(ids) == 1:
+                self.say(f"  {ids[0]}  {outcome}: {reason}", _STYLES[outcome])
+                continue
+            few = fill(", ".join(ids), 108, initial_indent="    ", subsequent_indent="    ")
+            self.say(f"  {outcome}: {reason}:\n{few}", _STYLES[outcome])
 
     def _tell_meanings(self, report: SuiteReport) -> None:
         """Say what the rarer outcomes mean, and whether they count."""

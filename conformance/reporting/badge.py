@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from conformance.under_test import ADAPTER
+
 if TYPE_CHECKING:
     from .record import Record
 
-LABEL = "adapter conformance"
 _COLORS = {"conforming": "brightgreen", "not-conforming": "red"}
 
 
@@ -19,7 +20,7 @@ def badge(record: Record) -> str:
     """Return the text of the badge."""
     members = {
         "schemaVersion": 1,
-        "label": LABEL,
+        "label": f"{record.kind} conformance",
         "message": _message(record),
         "color": _COLORS.get(record.verdict, "lightgrey"),
         "isError": record.verdict == "kit-error",
@@ -33,5 +34,5 @@ def _message(record: Record) -> str:
     binding = [check for check in record.checks if check.level == "MUST" and check.outcome != "not-applicable"]
     held = sum(check.outcome == "pass" for check in binding)
     part = "" if record.is_whole else "partly run, "
-    part += "black box, " if record.is_black_box else ""
+    part += "black box, " if record.is_black_box and record.kind == ADAPTER else ""
     return f"{part}{held}/{len(binding)} MUST, suite {record.suite.version}"

@@ -1,13 +1,16 @@
 """`junit.xml`: a test suite for each group, a test case for each check, for whatever reads JUnit's form.
 
-A warning passes and says why in its output; a check that could not be tried is a failure; a fault of the kit is an
-error. Requirements are properties. Times are zero: the kit's times are virtual, and real ones would differ each run.
+A warning passes and says why in its output, and so does a failure that the baseline expects; a check that could not be
+tried is a failure; a fault of the kit is an error. Requirements, the outcome and what it means are properties. Times
+are zero: the kit's times are virtual, and real ones would differ each run.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from .summary import MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,10 +60,12 @@ def _add_check(suite: Element, record: Record, check: CheckResult) -> None:
         SubElement(properties, "property", name="requirement", value=requirement)
     SubElement(properties, "property", name="level", value=check.level)
     SubElement(properties, "property", name="outcome", value=check.outcome)
+    SubElement(properties, "property", name="meaning", value=MEANINGS[check.outcome])
     if check.outcome in _FAILURES:
         SubElement(case, "failure", type=check.outcome, message=_message(check)).text = check.text
     elif check.outcome == "kit-error":
-        SubElement(case, "error", type=check.outcome, message="a fault of the kit, not of the adapter")
+        message = f"a fault of the kit, not of the {record.kind}"
+        SubElement(case, "error", type=check.outcome, message=message).text = check.text
     elif check.outcome == "not-applicable":
         SubElement(case, "skipped", message=check.reason)
     elif check.text:
@@ -69,7 +74,8 @@ def _add_check(suite: Element, record: Record, check: CheckResult) -> None:
 
 def _message(check: CheckResult) -> str:
     found = [finding for case in check.cases for finding in case.findings]
-    return f"expected {found[0].expected}; {found[0].actual}" if found else check.reason
+    told = f"expected {found[0].expected}; {found[0].actual}" if found else ""
+    return "; ".join(filter(None, (check.reason, told)))
 
 
 def _add_kit_error(suite: Element, record: Record, error: KitError) -> None:

@@ -82,6 +82,11 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cases: tuple[BrokenCase, ...]
     text: str
 
+    @property
+    def is_told(self) -> bool:
+        """Whether there is something to tell of it: it failed, warned, could not be tested."""
+        return self.outcome not in {"pass", "not-applicable"}
+
 
 class KitError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A case that ended by a fault of the kit."""
@@ -118,8 +123,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def broken(self) -> tuple[CheckResult, ...]:
-        """The checks that have something to tell: failed, warned, or not to be tested."""
-        return tuple(check for check in self.checks if check.outcome not in {"pass", "not-applicable"})
+        """The checks that have something to tell."""
+        return tuple(check for check in self.checks if check.is_told)
 
 
 def json_text(record: Record) -> str:

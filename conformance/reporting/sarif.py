@@ -1,7 +1,8 @@
 """`results.sarif`: the rules that were broken, as a SARIF 2.1.0 log, for code scanning and for editors.
 
 A result stands at the requirement's sentence in the specification: the kit knows no line of the adapter. What passed
-or did not apply is no result, because some readers take every result for an alert.
+or did not apply is no result, because some readers take every result for an alert: it is told with the rule. A failure
+that the baseline expects is suppressed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from .summary import MEANINGS
 
 if TYPE_CHECKING:
     from adapter_api import JsonValue
@@ -50,7 +53,12 @@ def _rule(record: Record, check: CheckResult) -> Member:
         "fullDescription": {"text": sentences or check.title},
         "help": {"text": "\n".join(check.causes) or check.title},
         "defaultConfiguration": {"level": "error" if check.level == "MUST" else "warning"},
-        "properties": {"tags": [check.group, check.level, *check.requirements]},
+        "properties": {
+            "tags": [check.group, check.level, *check.requirements],
+            "outcome": check.outcome,
+            "meaning": MEANINGS[check.outcome],
+            "reason": check.reason,
+        },
     }
 
 
@@ -79,6 +87,8 @@ def _result(record: Record, check: CheckResult, place: int) -> Member:
         "partialFingerprints": {"checkOfAdapter/v1": sha256(f"{record.subject} {check.id}".encode()).hexdigest()},
         "properties": {"outcome": check.outcome, "requirements": list(check.requirements), "cases": check.broken},
     }
+    if check.outcome == "expected-failure":
+        member["suppressions"] = [{"kind": "external", "justification": check.reason}]
     if check.cases:
         member["codeFlows"] = [{"threadFlows": [_flow(case)]} for case in check.cases if case.moments]
     return member

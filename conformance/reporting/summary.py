@@ -8,6 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from conformance import outcome as outcomes
+from conformance.outcome import Outcome
+from conformance.under_test import SERVICE
+
+from .recording import word
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,8 +25,8 @@ VERDICTS = {
     "kit-error": "no verdict, the kit itself failed",
     "too-little-ran": "no verdict, too little could be tried",
 }
-BLACK_BOX = "; a running engine in real time, so nothing was induced in it"
-"""What is said of a run against a running engine."""
+_RUNNING_ENGINE = "a running engine in real time, so nothing was induced in it"
+_RUNNING_SERVICE = "a running service in real time, so the next run may differ"
 WORDS = {
     "pass": "pass",
     "fail": "fail",
@@ -33,6 +39,8 @@ WORDS = {
     "kit-error": "kit error",
 }
 """Outcome -> how it is written for people."""
+MEANINGS = {word(each): outcomes.MEANINGS[each] for each in Outcome}
+"""Outcome -> what it means, and whether it counts."""
 _MOST_TOLD = 10
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#|~@&$])")
 
@@ -40,6 +48,14 @@ _ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#|~@&$])")
 def summary(record: Record) -> str:
     """Return the page."""
     return "\n".join(_lines(record)) + "\n"
+
+
+def scope(record: Record) -> str:
+    """Return what was left out, and that a run was in real time; empty for a whole run in virtual time."""
+    part = "" if record.is_whole else "; some checks were left out"
+    if record.is_black_box:
+        part += f"; {_RUNNING_SERVICE if record.kind == SERVICE else _RUNNING_ENGINE}"
+    return part
 
 
 def quoted(text: str) -> str:
@@ -59,7 +75,8 @@ def _lines(record: Record) -> Iterator[str]:
     yield ""
     yield f"**{VERDICTS[record.verdict]}**: {_tally(record)}."
     yield ""
-    yield f"{record.cases} cases, seed {record.seed}, suite {record.suite.version}, {_scope(record)}."
+    seed = "" if record.kind == SERVICE else f"seed {record.seed}, "
+    yield f"{record.cases} cases, {seed}suite {record.suite.version}, {_scope(record)}."
     yield ""
     yield from _groups(record)
     yield from _broken(record)
@@ -75,9 +92,7 @@ def _tally(record: Record) -> str:
 
 def _scope(record: Record) -> str:
     total = record.suite.requirements
-    part = "" if record.is_whole else "; some checks were left out"
-    part += BLACK_BOX if record.is_black_box else ""
-    return f"{len(record.checks)} checks for {len(record.requirements)} of {total} requirements{part}"
+    return f"{len(record.checks)} checks for {len(record.requirements)} of {total} requirements{scope(record)}"
 
 
 def _groups(record: Record) -> Iterator[str]:
@@ -86,6 +101,10 @@ def _groups(record: Record) -> Iterator[str]:
     for group, counts in record.groups.items():
         yield f"| {group} | {' | '.join(str(counts.get(outcome) or '·') for outcome in record.totals)} |"
     yield ""
+    told = [outcome for outcome in record.totals if outcome != "pass"]
+    yield from (f"* {WORDS[outcome]}: {MEANINGS[outcome]}." for outcome in told)
+    if told:
+        yield ""
 
 
 def _broken(record: Record) -> Iterator[str]:

@@ -78,7 +78,7 @@ def report_files(
     """Return name -> bytes of every file of a run; raise `CanaryInReport` rather than return a canary or a secret."""
     clean = cleaned(report, spec, secrets)
     record = recorded(clean, spec, about)
-    texts = {name: make(record) for name, make in FORMS.items()} | {TRANSCRIPT: ndjson(clean)}
+    texts = {name: make(record) for name, make in FORMS.items()} | {TRANSCRIPT: ndjson(clean, record.kind)}
     for name, text in texts.items():
         _search(name, text, report.seed, written(secrets))
     return {name: text.encode() for name, text in texts.items()}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, final
 import msgspec
 import trio
 
-from conformance.canary import Canaries
+from conformance.canary import Canaries, written
 from conformance.findings import Finding, NotTestable, Stop
 from conformance.transcript import Transcript
 
@@ -61,6 +61,7 @@ class Visit:
         self.transcript = Transcript()
         self.canaries = Canaries(seed)
         self._mask = mask_for(target)
+        self._own_secrets = written(target.secrets)
         self._nursery = nursery
         self._random = Random(f"{seed} {check_id} {uuid.uuid4()}")  # ids of a shared service may not repeat
         self._replies = ReplyJudge(spec)
@@ -125,6 +126,8 @@ class Visit:
     def watch(self, reply: Reply, sink: str) -> None:
         """Look for canaries in an answer."""
         text = "\n".join(f"{name}: {value}" for name, value in reply.headers) + reply.body.decode("utf-8", "replace")
+        if any(form in text for form in self._own_secrets):
+            self.expect(False, "no secret in an answer", f"the service's own token in {sink}", by=ids.SECRET)
         sighting = self.canaries.find(text, sink)
         if sighting is not None:
             actual = f"the {sighting.place}, {sighting.form}, in {sink}"

@@ -84,6 +84,7 @@ BROKEN: dict[type[Service], str] = {
     telling.QuotesTheBody: "S-RED-01",
     telling.QuotesTheToken: "S-RED-01",
     telling.QuotesTheQuery: "S-RED-01",
+    telling.TellsItsToken: "S-RED-01",
     cancels.OpensLate: "S-QUE-01",
     cancels.AdmitsTheHopeless: "S-QUE-02",
 }

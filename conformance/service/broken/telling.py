@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import msgspec
 
 from conformance.service.zoo import Service
@@ -110,6 +112,16 @@ class QuotesTheQuery(Service):
     def answer(self, asked: Asked) -> Answer:
         got = super().answer(asked)
         return self.not_found(f"no route {asked.target}") if b"no such route" in got.body else got
+
+
+class TellsItsToken(Service):
+    """A refusal says, in base64, which token would have been right."""
+
+    def error(
+        self, code: str, message: str, status: int = 0, headers: tuple[tuple[str, str], ...] = (), **more: object
+    ) -> Answer:
+        hint = base64.b64encode(f"wanted {self.secret}".encode()).decode() if code == "BAD_TOKEN" else "no hint"
+        return super().error(code, message, status, headers, hint=hint, **more)
 
 
 def _read(answer: Answer) -> dict[str, object]:

@@ -82,7 +82,7 @@ def test_a_long_transcript_keeps_its_numbers_and_loses_what_is_far_from_the_faul
     assert [entry.number for entry in kept.entries] == list(range(3 * MOST_ENTRIES))
     assert sum(bool(entry.who) for entry in kept.entries) == MOST_ENTRIES + 1
     assert kept.entries[2 * MOST_ENTRIES].what == "word"
-    assert sum('"entry"' in line for line in ndjson(report).splitlines()) == MOST_ENTRIES + 1
+    assert sum('"entry"' in line for line in ndjson(report, "adapter").splitlines()) == MOST_ENTRIES + 1
 
 
 def test_many_findings_are_counted_and_the_first_are_told() -> None:

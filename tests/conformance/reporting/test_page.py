@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 
 from conformance.catalogue import CHECKS
-from conformance.reporting.page import SCRIPT, STYLE, page
+from conformance.reporting.page import page
+from conformance.reporting.page_parts import SCRIPT, STYLE
 
 from .runs import BROKEN, HOSTILE, good, record, texts
 
 TAGS = (
     {"html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "p", "span", "ul", "li", "br"}
     | {"table", "caption", "thead", "tbody", "tr", "th", "td", "div", "a", "details", "summary", "dl", "dt", "dd"}
-    | {"strong", "code", "pre", "form", "fieldset", "legend", "label", "input", "output", "abbr", "script"}
+    | {"strong", "code", "pre", "form", "fieldset", "legend", "label", "input", "output", "abbr", "script", "button"}
 )
 VOID = {"meta", "br", "input"}
 ASKS = {"src", "srcset", "action", "data", "poster", "background", "formaction", "ping", "xlink:href"}
@@ -98,9 +99,9 @@ def test_a_failure_tells_its_story() -> None:
 
 
 def test_all_of_it_is_there_without_script() -> None:
-    """Only the filter begins hidden: the script shows it."""
+    """Only the filter begins hidden, and what it says when nothing is left: the script shows them."""
     hidden = [attributes.get("id") for _, attributes in Page(page(record())).tags if "hidden" in attributes]
-    assert hidden == ["filter"]
+    assert hidden == ["filter", "none"]
 
 
 def test_it_has_colours_for_light_and_for_dark() -> None:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from markdown_it import MarkdownIt
 
+from conformance.catalogue import CHECKS
+from conformance.check import Level
 from conformance.reporting.badge import badge
 from conformance.reporting.summary import WORDS, fenced, summary
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 MARKDOWN = MarkdownIt("commonmark", {"linkify": False}).enable("table")
 HEADINGS = {"Conformance of", "What was found", "Not applicable", "Reproduce"}
+
+BINDING = sum(check.level is Level.MUST for check in CHECKS.values())
 
 
 @given(texts, texts)
@@ -61,7 +65,7 @@ def test_every_outcome_has_a_word() -> None:
 @pytest.mark.parametrize(
     ("made", "message", "color", "is_error"),
     [
-        (good(), "61/61 MUST, suite", "brightgreen", False),
+        (good(), f"{BINDING}/{BINDING} MUST, suite", "brightgreen", False),
         (record(), "partly run, ", "red", False),
         (record(kit_error="x"), "no verdict", "lightgrey", True),
     ],
@@ -70,5 +74,4 @@ def test_a_badge_is_what_a_shield_reads(made: Record, message: str, color: str, 
     shown = json.loads(badge(made))
     assert set(shown) == {"schemaVersion", "label", "message", "color", "isError"}
     assert (shown["schemaVersion"], shown["color"], shown["isError"]) == (1, color, is_error)
-    binding = sum(check.level == "MUST" for check in made.checks)
-    assert message.replace("61", str(binding)) in shown["message"]
+    assert message in shown["message"]

@@ -78,9 +78,9 @@ def test_a_canary_in_any_file_is_the_kit_s_own_fault_and_nothing_is_written(
 ) -> None:
     secret = Canaries(3)["url"]
     monkeypatch.setattr(writer, "FORMS", dict.fromkeys(writer.FORMS, lambda _record: "good"))
-    monkeypatch.setattr(writer, "ndjson", lambda _report: "good")
+    monkeypatch.setattr(writer, "ndjson", lambda _report, _kind: "good")
     if name == writer.TRANSCRIPT:
-        monkeypatch.setattr(writer, "ndjson", lambda _report: f"line {secret}")
+        monkeypatch.setattr(writer, "ndjson", lambda _report, _kind: f"line {secret}")
     else:
         monkeypatch.setitem(writer.FORMS, name, lambda _record: f"<p>{secret}</p>")
     with pytest.raises(CanaryInReport, match=f"the url canary stands in {name}, as it is"):
