@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +19,7 @@ from conformance.catalogue import CHECKS
 from conformance.check import Case, Check, Group, Level, Scene
 from conformance.findings import NotApplicable, NotTestable, Stop
 from conformance.outcome import Exit, Outcome, SuiteReport
-from conformance.runner import play_case, run_checks
+from conformance.runner import Manner, play_case, run_checks
 from conformance.selection import select, select_whole
 from conformance.subjects import SUBJECTS
 
@@ -141,6 +145,83 @@ def test_a_case_that_blocks_its_thread_is_a_finding_with_the_place(monkeypatch: 
     report = play_case(MOCK, check(blocks).scenes[0], Case("c", blocks), SPEC, 0)
     assert [finding.check_id for finding in report.findings] == [runner.HANGS]
     assert "in blocks" in report.findings[0].actual
+
+
+def test_a_case_that_blocks_names_the_line_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "CASE_WALL_S", 1.0)
+    lock = threading.Lock()
+
+    @play
+    def blocks(lab: Lab) -> None:
+        with lock:
+            while not lock.acquire(timeout=0.01):
+                pass
+
+    report = play_case(MOCK, check(blocks).scenes[0], Case("c", blocks), SPEC, 0)
+    assert "test_runner.py:" in report.findings[0].actual
+    assert "in blocks: while not lock.acquire(timeout=0.01):" in report.findings[0].actual
+
+
+def test_a_real_clock_is_a_finding_of_any_case_and_the_case_goes_on() -> None:
+    @play
+    def reads(lab: Lab) -> None:
+        time.perf_counter()
+        lab.expect("TST-01", False, "good", "bad")
+
+    report = play_case(MOCK, check(reads).scenes[0], Case("c", reads), SPEC, 0, Manner(is_twice=True))
+    assert [finding.check_id for finding in report.findings] == ["TST-01", "TMO-09"]
+    assert "in reads: time.perf_counter()" in report.findings[1].actual
+
+
+def test_a_thread_ends_the_case_with_a_finding_and_is_no_fault_of_the_kit() -> None:
+    async def works(lab: Lab) -> None:
+        async with lab.open() as bench:
+            bench.start()
+            await trio.to_thread.run_sync(sum, [])
+            raise AssertionError("it was stopped")
+
+    report = play_case(MOCK, check(works).scenes[0], Case("c", works), SPEC, 0, Manner(is_twice=True))
+    assert [finding.check_id for finding in report.findings] == ["TMO-09"]
+    assert report.kit_error is None
+
+
+def test_an_adapter_that_swallows_the_stop_is_told_of_all_the_same() -> None:
+    async def works(lab: Lab) -> None:
+        with contextlib.suppress(BaseException):
+            await trio.to_thread.run_sync(sum, [])
+        raise LookupError("what came of it")
+
+    report = play_case(MOCK, check(works).scenes[0], Case("c", works), SPEC, 0)
+    assert [finding.check_id for finding in report.findings] == ["TMO-09"]
+    assert report.kit_error is None
+
+
+def test_a_file_that_is_left_open_is_a_finding() -> None:
+    left: list[int] = []
+
+    @play
+    def leaves(lab: Lab) -> None:
+        left.append(os.open(os.devnull, os.O_RDONLY))
+
+    report = play_case(MOCK, check(leaves).scenes[0], Case("c", leaves), SPEC, 0, Manner(is_twice=True))
+    for number in left:
+        os.close(number)
+    assert [finding.check_id for finding in report.findings] == ["LEA-06"]
+    assert "an open file: /dev/null" in report.findings[0].actual
+
+
+def test_in_real_time_clocks_and_threads_are_free_and_what_is_left_counts() -> None:
+    release = threading.Event()
+
+    async def works(lab: Lab) -> None:
+        time.perf_counter()
+        await trio.to_thread.run_sync(sum, [])
+        threading.Thread(target=release.wait, name="forgotten", daemon=True).start()
+
+    report = play_case(MOCK, check(works).scenes[0], Case("c", works), SPEC, 0, Manner(is_real=True))
+    release.set()
+    assert [finding.check_id for finding in report.findings] == ["LEA-06"]
+    assert "a thread: forgotten" in report.findings[0].actual
 
 
 def test_secrets_and_prompts_are_found_in_logs_and_output_of_any_case(capsys: pytest.CaptureFixture[str]) -> None:

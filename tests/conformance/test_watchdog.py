@@ -31,5 +31,7 @@ def test_code_that_does_not_end_is_given_up_and_the_report_says_where_it_stood()
     with pytest.raises(Blocked) as caught:
         run_bounded(spin, 0.5)
     assert "in spin" in caught.value.stack
+    assert caught.value.line is not None
+    assert caught.value.line.function == "spin"
     assert "0.5 s" in str(caught.value)
     assert ended.wait(5), "the thread was not asked to end"
