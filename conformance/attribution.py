@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from adapter_api import WorkerError
@@ -18,7 +20,7 @@ from .findings import Finding
 from .portable import portable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
 _KIT = Path(__file__).resolve().parent
 _PYTHON = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
@@ -30,36 +32,49 @@ _SCOPES = (
 )
 
 
-def finding_of(error: BaseException) -> Finding | None:
-    """Return what an exception that ended a case says against the adapter; None if it is a fault of the kit."""
+def finding_of(error: BaseException, play: object = None) -> Finding | None:
+    """Return what an exception that ended a case says against the adapter; None if it is a fault of the kit.
+
+    `play` is what was played: it is the kit's, wherever it stands.
+    """
     if isinstance(error, WorkerError):
         return Finding("HPC-02", "an answer, the engine being there", f"a report raised {error!r}")
-    if _MIXED_UP in str(error):
-        return Finding("ERR-05", "WorkerError or Cancelled and nothing else", _SCOPES)
-    place = place_of(error)
-    if place is None:
+    if _MIXED_UP not in str(error) and place_of(error, _files(play)) is None:
         return None
-    told = f"{type(error).__name__}({str(error)!r}) at {place}, outside every call of the kit"
-    return Finding("ERR-05", "WorkerError or Cancelled and nothing else", told)
+    return Finding("ERR-05", "WorkerError or Cancelled and nothing else", f"{told_of(error)}, outside every call")
 
 
-def place_of(error: BaseException) -> str | None:
-    """Return "file:line in function" of the line of the adapter or subject that raised; None if none of them did."""
+def told_of(error: BaseException) -> str:
+    """Return what escaped and where it was raised, as far as its traceback is still there."""
+    if _MIXED_UP in str(error):
+        return f"RuntimeError: {_SCOPES}; it escaped"
+    place = place_of(error)
+    return f"{error!r} escaped{f', raised at {place}' if place else ''}"
+
+
+def place_of(error: BaseException, own: Collection[str] = ()) -> str | None:
+    """Return "file:line in function" of the line of the adapter or subject that raised; None if none of them did.
+
+    `own` are files that are the kit's as well.
+    """
     ways = traceback.extract_tb(error.__traceback__)
-    foreign = [each for each in _behind_the_kit(ways) if not _is_nobodys(Path(each.filename))]
+    last = max((number for number, each in enumerate(ways) if each.filename in own or _is_kit(each)), default=-1)
+    foreign = [each for each in ways[last + 1 :] if not _is_nobodys(Path(each.filename))]
     if not foreign:
         return None
-    last = foreign[-1]
-    return f"{portable(_short(last.filename))}:{last.lineno} in {last.name}"
+    return f"{portable(_short(foreign[-1].filename))}:{foreign[-1].lineno} in {foreign[-1].name}"
 
 
-def _behind_the_kit(ways: Sequence[traceback.FrameSummary]) -> Sequence[traceback.FrameSummary]:
-    last = max((number for number, each in enumerate(ways) if _is_kit(Path(each.filename))), default=-1)
-    return ways[last + 1 :]
+def _files(play: object) -> set[str]:
+    """Return the files of the functions that a play is made of."""
+    if isinstance(play, partial):
+        return {file for part in (play.func, *play.args) for file in _files(part)}
+    return {play.__code__.co_filename} if isinstance(play, FunctionType) else set()
 
 
-def _is_kit(path: Path) -> bool:
-    """Tell whether a file is the kit's; the broken adapters that it keeps are adapters all the same."""
+def _is_kit(way: traceback.FrameSummary) -> bool:
+    """Tell whether a line is the kit's; the broken adapters that it keeps are adapters all the same."""
+    path = Path(way.filename)
     return path.is_relative_to(_KIT) and not path.is_relative_to(_KIT / "zoo")
 
 

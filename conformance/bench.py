@@ -150,8 +150,9 @@ class Bench:
                 self.lab.find_all(self.lab.errors.check(error), entry)
                 raise
             except Exception as error:
+                found = escaped(error, raise_id)  # while it has its traceback
                 self.lab.hear(error)
-                self.lab.find(escaped(error, raise_id), self.lab.transcript.note("adapter", f"{name} raised {error!r}"))
+                self.lab.find(found, self.lab.transcript.note("adapter", f"{name} raised {error!r}"))
                 raise Stop from error
             self.lab.tell(name, repr(result))
             if result is not None:

@@ -13,6 +13,7 @@ import trio
 
 from adapter_api import End, Failed, TaskRequest, WorkerError
 
+from .attribution import told_of
 from .findings import Finding, Stop
 from .oracle import OrderOracle
 from .times import QUIET_S
@@ -31,7 +32,7 @@ def escaped(error: Exception, owner: str = "ERR-05") -> Finding:
     """Return the finding about an error that may not leave an adapter; `owner` has it unless it is a group."""
     if isinstance(error, ExceptionGroup):
         return Finding("ERR-08", "one WorkerError, whatever failed along with it", f"{error!r} escaped")
-    return Finding(owner, "WorkerError or Cancelled and nothing else", f"{error!r} escaped")
+    return Finding(owner, "WorkerError or Cancelled and nothing else", told_of(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +197,10 @@ class Reading:
         return frame
 
     def _take_foreign(self, error: Exception, where: str) -> None:
+        found = escaped(error)  # while it has its traceback
         self._lab.hear(error)
         entry = self._lab.transcript.note(self.who, f"{where} raised {error!r}")
-        self._lab.find(escaped(error), entry)
+        self._lab.find(found, entry)
         self._survive(entry)
 
     def _take_group(self, group: BaseExceptionGroup[BaseException]) -> BaseExceptionGroup[BaseException]:

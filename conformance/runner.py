@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import trio
 from trio.testing import MockClock
 
+from .attribution import finding_of
 from .belongings import belongings, left_behind
 from .canary import SECRETS, TEXTS
 from .capture import capture
@@ -161,7 +162,7 @@ def _play_once(
         except Escaped:
             pass  # its finding is among those of the watch
         except Exception as error:  # noqa: BLE001 - sorted into what the case says and what is our own fault
-            excuse, kit_error = (None, None) if watch.is_stopped else _sort_out(error)
+            excuse, kit_error = (None, None) if watch.is_stopped else _sort_out(lab, case, error)
         gc.collect()
     lab.find_all(watch.findings)
     _search(lab, caught)
@@ -223,8 +224,8 @@ def _where(task: trio.lowlevel.Task) -> str:
     return " > ".join(f"{frame.f_code.co_name}:{frame.f_lineno}" for frame in frames[-3:])
 
 
-def _sort_out(error: Exception) -> tuple[Excuse | None, str | None]:
-    """Tell the ways a case may end from a fault of the kit: (excuse, traceback)."""
+def _sort_out(lab: Lab, case: Case, error: Exception) -> tuple[Excuse | None, str | None]:
+    """Tell the ways a case may end from a fault of the kit: (excuse, traceback); what is the adapter's is a finding."""
     excuse = None
     for leaf in _leaves(error):
         match leaf:
@@ -234,6 +235,8 @@ def _sort_out(error: Exception) -> tuple[Excuse | None, str | None]:
                 excuse = Excuse(Outcome.NOT_APPLICABLE, str(leaf))
             case NotTestable():
                 excuse = Excuse(Outcome.NOT_TESTABLE, str(leaf))
+            case _ if (found := finding_of(leaf, case.play)) is not None:
+                lab.find(found)
             case _:
                 return None, "".join(traceback.format_exception(error))
     return excuse, None
