@@ -232,7 +232,7 @@ async def _other_draws(lab: Lab) -> None:
 
 
 _REPEATED = Scene(
-    name="two-lives",
+    name="same-again",
     how="The same requests to two lives of the adapter, with the same draws of its context and with others.",
     cases=joined(
         one(_same_draws, "same-draws"),

@@ -118,7 +118,7 @@ REPLICAS = Scene(
     name="two-replicas", how="Two engines of other sizes, asked in turns.", cases=one(replicas_are_told_apart)
 )
 SILENT = Scene(
-    name="silent-engine",
+    name="unanswered-reports",
     how="Connections open, and nothing is answered on them.",
     cases=one(a_silent_engine_is_not_waited_for),
 )

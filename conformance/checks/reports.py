@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from adapter_api import AdapterError, CancelMode, TaskRequest, WorkerError, Workload
+from adapter_api import AdapterError, CancelMode, Message, Sampling, TaskRequest, WorkerError, Workload
 from conformance.check import Check, Group, Scene, each, joined, one
 from conformance.engines.script import Accept, Script, Stall, Text
 from conformance.subject import SEED
@@ -114,6 +114,24 @@ async def claims_are_kept(lab: Lab, workload: Workload) -> None:
             lab.expect("HPC-05", is_refused, f"AdapterError for {workload}, which is not claimed", actual)
 
 
+async def features_are_kept(lab: Lab) -> None:
+    """Ask for each feature that is claimed; none may be refused."""
+    async with lab.open(quick("Hello")) as bench:
+        claimed = (await bench.capabilities()).features
+        for feature, fields in _FEATURES.items():
+            if feature in claimed:
+                reading = await bench.read(bench.request(**fields))
+                is_served = reading.end is not None
+                lab.expect("HPC-05", is_served, f"`{feature}` to be taken, as claimed", f"it gave {reading.error!r}")
+
+
+_FEATURES: dict[str, dict[str, object]] = {
+    "seed": {"seed": 41},
+    "stop": {"sampling": Sampling(stop=("END",))},
+    "chat": {"prompt": "", "messages": (Message("user", "Count to three."),)},
+}
+
+
 def _request(bench: Bench, workload: Workload) -> TaskRequest:
     match workload:
         case Workload.COMPLETION:
@@ -188,6 +206,9 @@ _DEAD = Scene(name="dead-engine", how="Every report asked of a dead engine.", ca
 _SIGNALS = Scene(
     name="signals", how="A seed and a profile given, and looked for.", cases=one(signals_travel, scripted=False)
 )
+_TEN_TIMES = Scene(
+    name="ten-times", how="Each report ten times, in a row and at once.", cases=one(asking_changes_nothing)
+)
 _WORKLOADS = {workload.value: workload for workload in Workload}
 
 CHECKS = (
@@ -199,16 +220,18 @@ CHECKS = (
         "ADAPT-3000b",
         causes=("a connection error leaves health()", "a cached answer"),
     ),
-    _report("HPC-02", "reports come in time", (_DEAD, SILENT), "ADAPT-3000b"),
+    _report(
+        "HPC-02",
+        "reports are given, and in time",
+        (_DEAD, SILENT, _TEN_TIMES),
+        "ADAPT-3000",
+        "ADAPT-3000b",
+        causes=("a route of the engine that has another name", "a report without a bound of its own"),
+    ),
     _report(
         "HPC-03",
         "asking changes nothing",
-        (
-            Scene(
-                name="ten-times", how="Each report ten times, in a row and at once.", cases=one(asking_changes_nothing)
-            ),
-            BESIDE,
-        ),
+        (_TEN_TIMES, BESIDE),
         "ADAPT-3000c",
     ),
     _report(
@@ -226,8 +249,8 @@ CHECKS = (
         (
             Scene(
                 name="claims",
-                how="Each kind of answer, claimed or not.",
-                cases=each(claims_are_kept, _WORKLOADS, scripted=False),
+                how="Each kind of answer, claimed or not; each feature that is claimed.",
+                cases=joined(each(claims_are_kept, _WORKLOADS, scripted=False), one(features_are_kept, "features")),
             ),
         ),
         "ADAPT-3012a",

@@ -1,8 +1,7 @@
-"""Broken reports and leaked secrets."""
+"""Broken reports."""
 
 from __future__ import annotations
 
-import base64
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,9 +16,7 @@ from adapter_api import (
     Started,
     TaskId,
     TaskRequest,
-    Token,
     TokenEvent,
-    WorkerError,
     WorkerHealth,
     WorkerProps,
     Workload,
@@ -83,6 +80,14 @@ class ClaimsOtherwise(Wrapper):
         return replace(await self.inner.capabilities(), workloads=frozenset({Workload.COMPLETION}))
 
 
+class ClaimsSeeds(Wrapper):
+    """Claims that its engine takes a seed, and refuses one."""
+
+    async def capabilities(self) -> Capabilities:
+        known = await self.inner.capabilities()
+        return replace(known, features=known.features | {"seed"})
+
+
 class TellsItsOwnVersion(Wrapper):
     """Reports the adapter's version in place of the engine's."""
 
@@ -103,6 +108,18 @@ class RemembersItsPastLife(Wrapper):
     async def capabilities(self) -> Capabilities:
         known = await self.inner.capabilities()
         return replace(known, features=known.features | {f"life-{self.lives}"})
+
+
+class TellsItsCapabilitiesOnce(Wrapper):
+    """Tells its capabilities once, and refuses to tell them again."""
+
+    has_told = False
+
+    async def capabilities(self) -> Capabilities:
+        if self.has_told:
+            raise PoolUnavailable("capabilities: asked before")
+        self.has_told = True
+        return await self.inner.capabilities()
 
 
 class WaitsForTheDead(Wrapper):
@@ -251,76 +268,15 @@ class TellsNoOthersSeed(Stream):
         return (replace(event, seed=0),) if isinstance(event, Started) and is_given else (event,)
 
 
-class QuotesTheAddress(Stream):
-    """Tells callers where the engine is."""
-
-    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
-        raise type(error)(f"{self.adapter.around.address}: {error.message}", retriable=error.retriable)
-
-
-class QuotesItsKey(Stream):
-    """Has its key in the text of errors that may not be tried again, in base64."""
-
-    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
-        secret = base64.b64encode(f"user:{self.adapter.around.api_key}".encode()).decode()
-        raise error if error.retriable else type(error)(f"{error.message}; sent Authorization: Basic {secret}")
-
-
-class LogsItsKey(Stream):
-    """Logs the URL with its key, percent-encoded, when a request fails."""
-
-    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
-        key = "".join(f"%{byte:02x}" for byte in self.adapter.around.api_key.encode())
-        log.debug("failed: http://engine/completion?key=%s", key)
-        raise error
-
-
-class CutsItsKey(Stream):
-    """Cuts a text to length before it is redacted, and leaves half of a key."""
-
-    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
-        raise type(error)(f"{error.message} {self.adapter.around.api_key[:20]}", retriable=error.retriable)
-
-
-class ShowsItsKey(Wrapper):
-    """Has its key in its repr."""
-
-    def __repr__(self) -> str:
-        return f"<Adapter inner={self.inner!r} api_key={self.around.api_key!r}>"
-
-
-class LogsPrompts(Stream):
-    """Logs what it was asked when the engine fails."""
-
-    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
-        log.info("could not answer: %s", self.request.prompt)
-        raise error
-
-
-class RedactsTheModel(Stream):
-    """Redacts what the model says."""
-
-    def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
-        if isinstance(event, Token):
-            return (replace(event, t=event.t.replace(self.adapter.around.api_key, "[redacted]")),)
-        return (event,)
-
-
 MUTANTS = (
     *secret_faults.MUTANTS,
     Mutant(RemembersItsPastLife, "LIF-01"),
-    Mutant(QuotesItsKey, "RED-01"),
-    Mutant(ShowsItsKey, "RED-01"),
-    Mutant(LogsItsKey, "RED-01"),
-    Mutant(CutsItsKey, "RED-01"),
-    Mutant(QuotesTheAddress, "RED-09", "llamacpp"),
-    Mutant(RedactsTheModel, "RED-05"),
-    Mutant(LogsPrompts, "RED-08"),
     Mutant(RemembersTheDead, "HPC-01"),
     Mutant(DoubtsAfterTwoDeaths, "HPC-01", "vllm"),
     Mutant(RaisesInHealth, "HPC-01"),
     Mutant(IsAlwaysReady, "HPC-01"),
     Mutant(WaitsForTheDead, "HPC-02"),
+    Mutant(TellsItsCapabilitiesOnce, "HPC-02"),
     Mutant(AsksForPropsWithoutEnd, "HPC-02", "plain"),
     Mutant(AsksByWorking, "HPC-03"),
     Mutant(StopsToAsk, "HPC-03", "tgi"),
@@ -328,6 +284,7 @@ MUTANTS = (
     Mutant(TellsOldProps, "HPC-04", "llamacpp"),
     Mutant(TellsPropsOfAnother, "HPC-04"),
     Mutant(ClaimsOtherwise, "HPC-05"),
+    Mutant(ClaimsSeeds, "HPC-05", "openai-responses"),
     Mutant(TellsItsOwnVersion, "HPC-06"),
     Mutant(KeepsTheFirstVersion, "HPC-06", "llamacpp"),
     Mutant(StartsWithTheFirstVersion, "HPC-06", "tgi"),

@@ -1,13 +1,14 @@
-"""Adapters that pass on credentials from outside: in echoes, in headers, in addresses, in pieces, in causes."""
+"""Adapters that let secrets out: in echoes, headers, addresses, pieces, causes, logs and reprs."""
 
 from __future__ import annotations
 
+import base64
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from adapter_api import PoolUnavailable, WorkerError, WorkerHealth
+from adapter_api import PoolUnavailable, Token, WorkerError, WorkerHealth
 
 from .animals import Mutant
 from .plain.adapter import PlainAdapter
@@ -154,7 +155,69 @@ class NotesItsKey(Wrapper):
         return health if health.live else replace(health, detail=f"{health.detail} key={self.around.api_key}")
 
 
+class QuotesTheAddress(Stream):
+    """Tells callers where the engine is."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        raise type(error)(f"{self.adapter.around.address}: {error.message}", retriable=error.retriable)
+
+
+class QuotesItsKey(Stream):
+    """Has its key in the text of errors that may not be tried again, in base64."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        secret = base64.b64encode(f"user:{self.adapter.around.api_key}".encode()).decode()
+        raise error if error.retriable else type(error)(f"{error.message}; sent Authorization: Basic {secret}")
+
+
+class LogsItsKey(Stream):
+    """Logs the URL with its key, percent-encoded, when a request fails."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        key = "".join(f"%{byte:02x}" for byte in self.adapter.around.api_key.encode())
+        log.debug("failed: http://engine/completion?key=%s", key)
+        raise error
+
+
+class CutsItsKey(Stream):
+    """Cuts a text to length before it is redacted, and leaves half of a key."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        raise type(error)(f"{error.message} {self.adapter.around.api_key[:20]}", retriable=error.retriable)
+
+
+class ShowsItsKey(Wrapper):
+    """Has its key in its repr."""
+
+    def __repr__(self) -> str:
+        return f"<Adapter inner={self.inner!r} api_key={self.around.api_key!r}>"
+
+
+class LogsPrompts(Stream):
+    """Logs what it was asked when the engine fails."""
+
+    def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
+        log.info("could not answer: %s", self.request.prompt)
+        raise error
+
+
+class RedactsTheModel(Stream):
+    """Redacts what the model says."""
+
+    def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
+        if isinstance(event, Token):
+            return (replace(event, t=event.t.replace(self.adapter.around.api_key, "[redacted]")),)
+        return (event,)
+
+
 MUTANTS = (
+    Mutant(QuotesItsKey, "RED-01"),
+    Mutant(ShowsItsKey, "RED-01"),
+    Mutant(LogsItsKey, "RED-01"),
+    Mutant(CutsItsKey, "RED-01"),
+    Mutant(QuotesTheAddress, "RED-09", "llamacpp"),
+    Mutant(RedactsTheModel, "RED-05"),
+    Mutant(LogsPrompts, "RED-08"),
     Mutant(QuotesTheEngine, "RED-02", "plain"),
     Mutant(QuotesPlainText, "RED-02", "plain"),
     Mutant(QuotesSenselessAdvice, "RED-02", "plain"),

@@ -185,6 +185,7 @@ async def test_strictness_forbids_the_cache() -> None:
         assert sent(rig)["cache_prompt"] is False
 
 
+@pytest.mark.req("ADAPT-3003d")
 async def test_a_seed_is_drawn_and_told_when_none_is_given() -> None:
     async with open_rig(WORDS, random=lambda: 0.75) as rig:
         started = (await read(rig.adapter, request())).events[0]
