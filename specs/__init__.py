@@ -6,6 +6,7 @@ syntax of the documents is described in `README.md` beside them.
 
 from ._drift import Drift, DriftKind, drift
 from ._errors import Fault, SpecError
+from ._files import GUIDE
 from ._load import load, load_from
 from ._lock import EMPTY, LOCK, Lock, Locked, LockError, Tombstone, lock_text, locked, read_lock
 from ._model import FrameOrderTable, Level, Requirement, Specification
@@ -30,6 +31,7 @@ from ._rows import (
 
 __all__ = [
     "EMPTY",
+    "GUIDE",
     "LOCK",
     "Agreement",
     "Bound",

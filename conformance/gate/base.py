@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from specs import LOCK, LockError, SpecError, load_from, locked, read_lock
+from specs import EMPTY, GUIDE, LOCK, LockError, SpecError, load_from, locked, read_lock
 
 if TYPE_CHECKING:
     from specs import Lock
@@ -21,19 +21,32 @@ class BaseError(ValueError):
 
 
 def lock_at(folder: Path, base: str) -> Lock:
-    """Return the lock in the file `base`, or that of the documents in `folder` at the revision `base`."""
+    """Return the lock in the file `base`, or that of the documents in `folder` at the revision `base`.
+
+    A revision without documents has agreed on nothing.
+    """
     try:
         if Path(base).is_file():
             return read_lock(Path(base).read_text(encoding="utf-8"))
-        _git(
-            folder, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}", wrong=f"{base} is no file and no revision"
-        )
+        _expect_revision(folder, base)
         names = _git(folder, "ls-tree", "--name-only", base, "./").split("\n")
         if LOCK in names:
             return read_lock(_git(folder, "show", f"{base}:./{LOCK}"))
-        return _from_documents(folder, base, [name for name in names if name.endswith(".md")])
-    except (LockError, SpecError) as error:
+        documents = [name for name in names if name.endswith(".md")]
+        return _from_documents(folder, base, documents) if {*documents} - {GUIDE} else EMPTY
+    except (LockError, SpecError, UnicodeDecodeError, OSError) as error:
         raise BaseError(f"the lock of {base} cannot be read: {error}") from None
+
+
+def _expect_revision(folder: Path, base: str) -> None:
+    """Raise `BaseError` that says why there is no such revision: no repository, too little of one, a wrong name."""
+    _git(folder, "rev-parse", "--git-dir")
+    try:
+        _git(folder, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
+    except BaseError:
+        is_shallow = _git(folder, "rev-parse", "--is-shallow-repository").strip() == "true"
+        hint = "; this clone is shallow: `git fetch --unshallow`, or fetch-depth: 0 in CI" if is_shallow else ""
+        raise BaseError(f"--base: {base} is no file and no revision{hint}") from None
 
 
 def _from_documents(folder: Path, base: str, names: list[str]) -> Lock:
@@ -43,11 +56,14 @@ def _from_documents(folder: Path, base: str, names: list[str]) -> Lock:
         return locked(load_from(Path(place)))
 
 
-def _git(folder: Path, *command: str, wrong: str = "") -> str:
+def _git(folder: Path, *command: str) -> str:
+    """Return what git says; its text is UTF-8, whatever the language of the machine is."""
     try:
-        done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *command], capture_output=True, check=True, encoding="utf-8", errors="strict"
+        )
     except FileNotFoundError:
         raise BaseError("git is not installed; give the lock to compare with as a file") from None
     except subprocess.CalledProcessError as error:
-        raise BaseError(wrong or f"git {command[0]}: {error.stderr.strip()}") from None
+        raise BaseError(f"--base: git {command[0]}: {error.stderr.strip()}") from None
     return done.stdout

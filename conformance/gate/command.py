@@ -6,6 +6,7 @@ It reads arguments and chooses; what is wrong is found in `verdict.py`, how it i
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from datetime import date
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.loading import unknown
 from conformance.outcome import Exit
 from specs import LOCK, LockError, SpecError
 
@@ -24,13 +26,11 @@ from .evidence import EvidenceError
 from .facts import Evidence
 from .fixing import fix_lock, fix_pins
 from .gathering import Sources, gather
-from .rendering import FORMS, explained
+from .rendering import FORMS, explained, listing
 from .verdict import judge, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from .codes import Code
 
 ABOUT = """\
 Tell whether specification, lock, checks, tests, broken adapters and code agree.
@@ -65,7 +65,7 @@ class GateArguments(argparse.Namespace):
     pin: list[str]
     format: str
     output: Path | None
-    explain: Code | None
+    explain: str | None
     template: Path | None
 
 
@@ -87,21 +87,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pin", action="extend", default=[], type=_ids, metavar="CHECK", help="confirm that a check, or several with "
         "commas between, tests what its requirements say now")  # fmt: skip
     add("--format", choices=FORMS, default="text", metavar="FORM", help=f"one of: {', '.join(FORMS)} (default text)")
-    add("--output", type=Path, metavar="FILE", help="write them to a file")
-    add("--explain", type=_code, metavar="CODE", help="explain a code and stop")
+    add("--output", type=Path, metavar="FILE", help="write them to a file (- for here)")
+    add("--explain", nargs="?", const="", metavar="CODE", help="explain a code, or list all of them, and stop")
     add("--template", type=_template, metavar="NAME", help=f"print a file for your project: {', '.join(TEMPLATES)}")
 
 
 def gate(arguments: GateArguments) -> Exit:
     """Run the gate; returns the exit code."""
-    if arguments.explain is not None:
-        sys.stdout.write(explained(arguments.explain))
-        return Exit.CONFORMING
     if arguments.template is not None:
         sys.stdout.write(arguments.template.read_text(encoding="utf-8"))
         return Exit.CONFORMING
     try:
-        return _gate(arguments)
+        return _gate(arguments) if arguments.explain is None else _explain(arguments.explain)
     except (BaseError, EvidenceError) as error:
         sys.stderr.write(f"conformance gate: {error}\n")
         return Exit.USAGE
@@ -112,8 +109,7 @@ def gate(arguments: GateArguments) -> Exit:
 
 def _gate(arguments: GateArguments) -> Exit:
     sources = _sources(arguments)
-    if not sources.documents.is_dir():
-        raise BaseError(f"there is no folder {sources.documents}; name the one of the documents with --specs")
+    _expect_places(arguments, sources)
     try:
         if arguments.fix or arguments.pin:
             fix_lock(sources.documents)
@@ -127,10 +123,31 @@ def _gate(arguments: GateArguments) -> Exit:
     if arguments.fix or arguments.pin:
         project = fix_pins(sources, project, arguments.pin)
     if arguments.record is not None:
-        arguments.record.write_text(evidence.text(project.evidence, project.spec), encoding="utf-8")
+        _write_file(arguments.record, evidence.text(project.evidence, project.spec))
     found = judge(project)
     _write(arguments, FORMS[arguments.format](found, project))
     return found.exit_code
+
+
+def _explain(text: str) -> Exit:
+    id = text.upper()
+    if id and id not in CODES:
+        raise BaseError(f"--explain: {unknown('code', id, CODES)}")
+    sys.stdout.write(explained(CODES[id]) if id else listing())
+    return Exit.CONFORMING
+
+
+def _expect_places(arguments: GateArguments, sources: Sources) -> None:
+    """Raise for a folder or a file that is named and not there: nothing would be found in it, and nothing be wrong."""
+    if not arguments.root.is_dir():
+        raise BaseError(f"there is no folder {arguments.root}")
+    if not sources.documents.is_dir():
+        raise BaseError(f"there is no folder {sources.documents}; name the one of the documents with --specs")
+    if arguments.tests is not None and not arguments.tests.is_dir():
+        raise BaseError(f"there is no folder {arguments.tests}")
+    for path in (path for path in (arguments.baseline, *arguments.evidence) if path is not None):
+        if not path.is_file():
+            raise BaseError(f"there is no file {path}")
 
 
 def _sources(arguments: GateArguments) -> Sources:
@@ -157,21 +174,30 @@ def _play(arguments: GateArguments) -> Callable[[], Evidence] | None:
 
 
 def _write(arguments: GateArguments, text: str) -> None:
-    if arguments.output is None:
-        sys.stdout.write(text)
+    if arguments.output is None or str(arguments.output) == "-":
+        _print(text)
     else:
-        arguments.output.write_text(text, encoding="utf-8")
+        _write_file(arguments.output, text)
+
+
+def _print(text: str) -> None:
+    """Print a verdict; that a reader wants no more of it, as in `conformance gate | head`, makes it no other one."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write_file(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BaseError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _ids(text: str) -> list[str]:
     return [id.strip().upper() for id in text.split(",") if id.strip()]
-
-
-def _code(text: str) -> Code:
-    found = CODES.get(text.upper())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"there is no code {text!r}; the codes are {', '.join(CODES)}")
-    return found
 
 
 def _template(text: str) -> Path:

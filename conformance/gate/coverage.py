@@ -35,12 +35,28 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revised:
+    """A requirement that says something else than before."""
+
+    id: str
+    before: int
+    now: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a proposed change does to binding requirements: ids that it adds, those without proof, others it touches."""
+    """What a proposed change does to requirements.
+
+    `added` bind now and did not before; some are unproved, some excluded. `loosened` are still there and bind no more.
+    """
 
     added: Sequence[str]
     added_unproved: Sequence[str]
-    revised: Sequence[str]
+    added_excluded: Sequence[str]
+    revised: Sequence[Revised]
+    loosened: Sequence[str]
     removed: Sequence[str]
 
 
@@ -56,17 +72,19 @@ def change(project: Project) -> Change | None:
     """Return what changed since the base; None without a base."""
     if project.base is None:
         return None
-    proofs, before = Proofs(project), project.base.by_id()
-    added = [each for each in proofs.binding if each.id not in before]
-    now = project.spec.requirements
+    proofs, before, now = Proofs(project), project.base.by_id(), project.spec.requirements
+    bound = {id for id, each in before.items() if each.level in BINDING}
+    added = [each for each in proofs.binding if each.id not in bound]
     return Change(
         added=[each.id for each in added],
         added_unproved=[each.id for each in added if _is_open(proofs, each)],
+        added_excluded=[each.id for each in added if _is_excused(proofs, each)],
         revised=[
-            f"{id} r{before[id].revision} to r{now[id].revision}"
-            for id in now.keys() & before.keys()
-            if now[id].revision != before[id].revision
+            Revised(id=id, before=each.revision, now=now[id].revision, old=each.text, new=now[id].statement)
+            for id, each in before.items()
+            if id in now and now[id].revision != each.revision
         ],
+        loosened=sorted(id for id in bound & now.keys() if now[id].level not in BINDING),
         removed=sorted(before.keys() - now.keys()),
     )
 
@@ -82,7 +100,7 @@ def _row(proofs: Proofs, name: str, proof: str) -> Row:
         executed=sum(any(map(proofs.is_executed, proofs.checks(each))) for each in checked),
         backed=sum(any(map(proofs.is_backed, proofs.checks(each))) for each in checked),
         tested=sum(bool(proofs.tests(each)) for each in own),
-        excluded=sum(not proofs.is_proved(each) and not _is_open(proofs, each) for each in own),
+        excluded=sum(_is_excused(proofs, each) for each in own),
         unproved=sum(_is_open(proofs, each) for each in own),
     )
 
@@ -91,6 +109,11 @@ def _is_open(proofs: Proofs, requirement: Requirement) -> bool:
     """Whether a binding requirement has neither proof nor excuse."""
     excused = proofs.is_excluded(requirement.id, "test") and not proofs.asks_for_check(requirement)
     return requirement.level in BINDING and not proofs.is_proved(requirement) and not excused
+
+
+def _is_excused(proofs: Proofs, requirement: Requirement) -> bool:
+    """Whether a binding requirement has no proof and an excuse."""
+    return not proofs.is_proved(requirement) and not _is_open(proofs, requirement)
 
 
 def _profile(proofs: Proofs, requirement: Requirement) -> str:

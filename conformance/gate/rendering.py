@@ -1,4 +1,4 @@
-"""The verdict as text for people, as JSON, as annotations of GitHub Actions and as SARIF.
+"""The verdict as text for people, as JSON and as annotations of GitHub Actions; as SARIF it is in `sarif.py`.
 
 Pure: facts in, text out. Findings of one verdict are in the same order in every form.
 """
@@ -6,10 +6,13 @@ Pure: facts in, text out. Findings of one verdict are in the same order in every
 from __future__ import annotations
 
 import json
+import textwrap
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from .codes import CODES, Severity
 from .coverage import change, coverage
+from .sarif import as_sarif
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     Form = Callable[[Verdict, Project | None], str]
 
 _COLUMNS = ("profile", "proof", "MUST", "checked", "executed", "mutant", "tested", "excluded", "open")
-_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_WIDTH = 100
 _VERDICTS = ("conforms", "does not conform", "", "", "no verdict, too little was executed")
 
 
@@ -65,35 +68,22 @@ def as_json(verdict: Verdict, project: Project | None) -> str:
             }
             for each in verdict.findings
         ],
-        "coverage": [_fields(row) for row in coverage(project)] if project is not None else [],
-        "change": None if changed is None else _fields(changed),
+        "coverage": [asdict(row) for row in coverage(project)] if project is not None else [],
+        "change": None if changed is None else asdict(changed),
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
-
-
-def as_sarif(verdict: Verdict, _project: Project | None) -> str:
-    """Return a SARIF 2.1.0 log."""
-    used = sorted({each.code_id for each in verdict.findings})
-    rules = [_rule(CODES[id]) for id in used]
-    results = [
-        {
-            "ruleId": each.code_id,
-            "ruleIndex": used.index(each.code_id),
-            "level": each.code.severity,
-            "message": {"text": f"{each.message}\n{each.code.fix}"},
-            "locations": [_location(each)],
-            "partialFingerprints": {"subject/v1": f"{each.code_id} {each.about}"},
-        }
-        for each in verdict.findings
-    ]
-    run = {"tool": {"driver": {"name": "conformance gate", "rules": rules}}, "results": results}
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
 
 
 def explained(code: Code) -> str:
     """Return all that is known of a code."""
     level = "fails the gate" if code.severity is Severity.ERROR else "a warning"
-    return f"{code.id} {code.title} ({level})\n\n  {code.why}\n\n  What to do: {code.fix}.\n"
+    why, fix = (textwrap.indent(textwrap.fill(each, _WIDTH), "  ") for each in (code.why, f"What to do: {code.fix}."))
+    return f"{code.id} {code.title} ({level})\n\n{why}\n\n{fix}\n"
+
+
+def listing() -> str:
+    """Return every code, a line each."""
+    return "".join(f"{code.id} {code.severity:7} {code.title}\n" for code in CODES.values())
 
 
 FORMS: dict[str, Form] = {"text": as_text, "json": as_json, "sarif": as_sarif, "github": as_github}
@@ -111,7 +101,7 @@ def _sum(verdict: Verdict, code: Exit) -> str:
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
-    cells = [_COLUMNS, *(tuple(str(value) for value in _fields(row).values()) for row in rows)]
+    cells = [_COLUMNS, *(tuple(str(value) for value in asdict(row).values()) for row in rows)]
     if len(rows) > 1:
         sums = [str(sum(int(row[at]) for row in cells[1:])) for at in range(2, len(_COLUMNS))]
         cells.append(("all", "", *sums))
@@ -135,32 +125,18 @@ def _aligned(at: int, cell: str, width: int) -> str:
 def _since(changed: Change | None) -> list[str]:
     if changed is None:
         return []
-    proved = len(changed.added) - len(changed.added_unproved)
+    proved = len(changed.added) - len(changed.added_unproved) - len(changed.added_excluded)
+    told = (
+        ("without proof", changed.added_unproved),
+        ("excluded", changed.added_excluded),
+        ("binding no more", changed.loosened),
+        ("taken out", changed.removed),
+    )
     lines = [f"this change adds {len(changed.added)} MUST and proves {proved} of them"]
-    lines += [f"  without proof: {', '.join(changed.added_unproved)}"] if changed.added_unproved else []
-    lines += [f"  revised: {', '.join(changed.revised)}"] if changed.revised else []
-    lines += [f"  taken out: {', '.join(changed.removed)}"] if changed.removed else []
+    lines += [f"  {what}: {', '.join(ids)}" for what, ids in told if ids]
+    for each in changed.revised:
+        lines += [f"  revised: {each.id} r{each.before} to r{each.now}", f"    - {each.old}", f"    + {each.new}"]
     return ["", *lines]
-
-
-def _rule(code: Code) -> dict[str, object]:
-    return {
-        "id": code.id,
-        "name": "".join(word.capitalize() for word in code.title.split()),
-        "shortDescription": {"text": code.title},
-        "fullDescription": {"text": code.why},
-        "help": {"text": f"What to do: {code.fix}."},
-        "defaultConfiguration": {"level": code.severity},
-    }
-
-
-def _location(each: Finding) -> dict[str, object]:
-    artifact = {"artifactLocation": {"uri": each.place.file}, "region": {"startLine": each.place.line}}
-    return {"physicalLocation": artifact}
-
-
-def _fields(row: Row | Change) -> dict[str, object]:
-    return {name: getattr(row, name) for name in row.__slots__}
 
 
 def _count(number: int, what: str) -> str:
