@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from adapter_api import WorkerReset
-from conformance.check import Case, Check, Group, Level, Scene, each
+from conformance.check import Case, Check, Group, Level, Scene, each, joined
 from conformance.engines.script import Accept, Cut, Die, Fail, Reset, Script, Step, Text
 from conformance.times import RELEASE_BOUND_S, STEP_S
 
@@ -55,8 +55,20 @@ def _expect_useful(lab: Lab, fault: Fault, message: str) -> None:
 async def comes_after_tokens(lab: Lab, count: int) -> None:
     """Fail after so many words."""
     words = (*WORDS, " four")[:count]
-    failure = Fail(500, "server_error", "broken", in_stream=True)
-    async with lab.open(steady(words, failure)) as bench:
+    await _expect_words_and_error(lab, words, steady(words, _LATE_FAILURE))
+
+
+async def comes_with_tokens(lab: Lab, way: tuple[int, Step]) -> None:
+    """Fail in the tick in which so many words are said."""
+    count, how = way
+    if how == Cut(clean=True):
+        lab.need("end-marker")
+    words = tuple(f" {number}" for number in range(count))
+    await _expect_words_and_error(lab, words, Script.of(Accept(), *map(Text, words), how))
+
+
+async def _expect_words_and_error(lab: Lab, words: tuple[str, ...], script: Script) -> None:
+    async with lab.open(script) as bench:
         reading = await bench.read()
         lab.expect("ERR-04", reading.text == "".join(words), f"the text {''.join(words)!r}", f"{reading.text!r}")
         errors = [frame for frame in reading.frames if frame.kind == "error"]
@@ -84,6 +96,8 @@ async def gives_the_slot_back(lab: Lab, how: str) -> None:
     async with lab.open(_ENDINGS[how], slots=1) as bench:
         for _ in range(5):
             await _end(lab, bench, how)
+        await _over(lab, bench.start())  # nobody cancels this one, or leaves it
+        await trio.sleep(RELEASE_BOUND_S)
         live = bench.facts.live
         lab.expect("LEA-03", live == 0, "an engine without work", f"it still works on {live} request(s)")
         props = await bench.props()
@@ -110,6 +124,7 @@ async def _over(lab: Lab, reading: Reading) -> None:
 
 
 _LATE_FAILURE = Fail(500, "server_error", "broken", in_stream=True)
+_AT_ONCE: dict[str, Step] = {"error": _LATE_FAILURE, "short": Cut(clean=False), "clean": Cut(clean=True)}
 _ENDINGS = {
     "completes": steady(),
     "fails": Script.of(Fail(500, "server_error", "broken")),
@@ -130,8 +145,14 @@ def _table(subject: Subject, spec: Specification) -> Iterator[Case]:
 TABLE = Scene(name="table", how="Every row of the engine's error table, played.", cases=_table)
 LATE = Scene(
     name="late-failures",
-    how="The engine fails after 0 to 4 words.",
-    cases=each(comes_after_tokens, {f"after-{count}": count for count in range(5)}),
+    how="The engine fails after 0 to 4 words, and in the tick of 0 to 8 words: with an error, cut, without an end.",
+    cases=joined(
+        each(comes_after_tokens, {f"after-{count}": count for count in range(5)}),
+        each(
+            comes_with_tokens,
+            {f"{name}-with-{count}": (count, how) for name, how in _AT_ONCE.items() for count in (0, 1, 2, 3, 5, 8)},
+        ),
+    ),
 )
 BROKEN_OFF = Scene(
     name="broken-off",

@@ -133,7 +133,6 @@ CHECKS = (
         "ADAPT-3005",
         causes=("a wait without a bound", "blocking I/O or time.sleep in async code"),
     ),
-    _always("FRM-15", "no event kind but the five", Group.ORDER, "ADAPT-3001"),
     _always("SCH-01", "payloads fit their schema", Group.SCHEMA, "ADAPT-3001a"),
     _always(
         "SCH-03",

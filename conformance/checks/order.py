@@ -308,6 +308,13 @@ CHECKS = (
         "ADAPT-3010g",
         causes=("time.time() or time.monotonic() in place of trio.current_time()", "a time of day, not a time taken"),
     ),
+    _order(
+        "FRM-15",
+        "no event kind but the five",
+        (EVERYDAY, _NUMBERS),
+        "ADAPT-3001",
+        causes=("the engine's own events passed on",),
+    ),
     Check(
         id="FRM-11",
         title="a very long stream keeps its order and takes no memory",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.check import Check, Group, Level, Scene, each, one
+from adapter_api import FinishReason
+from conformance.check import Case, Check, Group, Level, Scene, each, joined, one
 from conformance.engines.script import Accept, Finish, Pause, Ping, Script, SplitBytesAt, Text, Usage
 from conformance.times import STEP_S
 
@@ -26,6 +28,16 @@ _TEXTS: dict[str, tuple[str, ...]] = {
     "empty-pieces": ("", "a", "", "", "b", ""),
     "giant": ("x" * 1_000_000,),
     "beyond-the-plane": ("\U0001f9ff", "\U0010fffd", "\ufffd"),
+    "marks-of-order": ("\ufeffOne", "\ufeff", " \ufffe\uffff"),
+    "zeros": ("\x00", "a\x00b", "\x00\x00"),
+    "line-ends-apart": ("a\r", "\nb\r", "\r", "\n\r\n", "\n"),
+    "combining": ("e", "\u0301", "\u0301\u0327", "\U0001f1e9", "\U0001f1ea", "\ufe0f\u20e3"),
+    "unseen": ("\u200b", "\u200e\u202e", "\u2066", "\u00ad", "\U000e0001"),
+    "joined": ("👨\u200d", "👩\u200d", "👧", "\u200d", "👦🏽"),
+    "escapes": ("\\u00e9", "\\n", "\\ud83d\\ude00", "\\", '\\"'),
+    "fields": ("id: 1\n", "event: error\n", "retry: 0\n\n", ":", "data:", "data: [DONE]"),
+    "words-of-parsers": ("null", " NaN", "1e400", "-0", "true", "{", "}]", "</s>", "<|im_end|>"),
+    "empty-at-both-ends": ("", "", "One", "", ""),
 }
 
 
@@ -37,11 +49,28 @@ async def is_given_as_it_is(lab: Lab, words: tuple[str, ...]) -> None:
         lab.expect("FRM-07", got == said, f"the text {said!r}", f"{got!r}", *reading.tokens)
 
 
-async def is_whole_however_bytes_arrive(lab: Lab, sizes: tuple[int, ...]) -> None:
-    """Send the bytes in pieces of these sizes."""
+_SPLIT_WORDS = ("caf", "é", " 👩\u200d👧", "\u2028", "\r\n", " end")
+_ODD_WORDS = ("\ufeff", "\U0010fffd", "\r", "\n", "\x00", "e\u0301", "\\u00e9", "")
+
+
+async def is_whole_however_bytes_arrive(lab: Lab, cut: tuple[tuple[str, ...], tuple[int, ...]]) -> None:
+    """Send the bytes of these words in pieces of these sizes."""
     lab.need("wire")
-    words = ("caf", "é", " 👩\u200d👧", "\u2028", "\r\n", " end")
+    words, sizes = cut
     async with lab.open(Script.of(SplitBytesAt(sizes), *steady(words).steps)) as bench:
+        reading = await bench.read()
+        lab.expect("FRM-07", reading.text == "".join(words), f"the text {''.join(words)!r}", f"{reading.text!r}")
+
+
+_KINDS_OF_SIGNS = ("a é", "\r\n\u2028\x85", "日\u0301\u200d", "👩🏽\U0010fffd", '"\\{}[]:', "\x00\x1b\x7f\ufeff")
+
+
+async def is_whole_whatever_it_is(lab: Lab) -> None:
+    """Draw words of signs that decoders break on, and the sizes of the pieces in which their bytes arrive."""
+    draw = lab.random
+    words = tuple("".join(draw.choices(draw.choice(_KINDS_OF_SIGNS), k=draw.randrange(4))) for _ in range(12))
+    sizes = tuple(draw.choice((1, 2, 3, 5, 8, 64, 4096)) for _ in range(4))
+    async with lab.open(Script.of(SplitBytesAt(sizes), *quick(*words).steps)) as bench:
         reading = await bench.read()
         lab.expect("FRM-07", reading.text == "".join(words), f"the text {''.join(words)!r}", f"{reading.text!r}")
 
@@ -105,15 +134,38 @@ async def is_timed(lab: Lab) -> None:
 _REASONS = {"stop": "stop", "stop_string": "stop", "length": "length"}
 
 
-async def ends_for_the_engines_reason(lab: Lab, reason: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """The engine's reason, and what it has said by then."""
+
+    reason: str
+    words: tuple[str, ...] = ("One",)
+
+
+async def ends_for_the_engines_reason(lab: Lab, ending: _Ending) -> None:
     """Let the engine end for this reason."""
     lab.need("reasons")
-    async with lab.open(Script.of(Accept(), Text("One"), Finish(reason))) as bench:
+    async with lab.open(Script.of(Accept(), *map(Text, ending.words), Finish(ending.reason))) as bench:
         end = (await bench.read()).end
-        wanted = _REASONS[reason]
+        wanted = _REASONS[ending.reason]
         actual = f"finish_reason={end.finish_reason.value if end else None}"
         is_right = end is not None and end.finish_reason.value == wanted
         lab.expect("SCH-06", is_right, f"finish_reason={wanted}", actual)
+
+
+async def ends_for_a_reason_of_its_own(lab: Lab) -> None:
+    """Let the engine end for a reason that nobody else has."""
+    lab.need("reasons")
+    lab.need("own-reasons")
+    async with lab.open(Script.of(Accept(), Text("One"), Finish("other"))) as bench:
+        reading = await bench.read()
+        end, last = reading.end, reading.frames[-1:]
+        lab.require("SCH-06", end is not None, "`end`", "the stream did not end well", *last)
+        assert end is not None
+        is_other = end.finish_reason is FinishReason.OTHER
+        lab.expect("SCH-06", is_other, "finish_reason=other", f"finish_reason={end.finish_reason.value}", *last)
+        word = end.engine_finish_reason
+        lab.expect("SCH-06", bool(word), "engine_finish_reason with the engine's word", f"{word!r}", *last)
 
 
 async def may_look_like_a_secret(lab: Lab) -> None:
@@ -135,9 +187,21 @@ _AS_IT_IS = Scene(
 _SPLIT = Scene(
     name="split-bytes",
     how="The engine's bytes arrive in pieces of 1, 2, 3, 7 bytes, in odd rhythms, and all at once.",
-    cases=each(is_whole_however_bytes_arrive, _SIZES),
+    cases=joined(
+        each(is_whole_however_bytes_arrive, {name: (_SPLIT_WORDS, sizes) for name, sizes in _SIZES.items()}),
+        each(is_whole_however_bytes_arrive, {f"odd-{name}": (_ODD_WORDS, (int(name),)) for name in ("1", "2", "3")}),
+    ),
+)
+_DRAWN = Scene(
+    name="drawn-texts",
+    how="Words of signs that decoders break on and the sizes of the pieces they arrive in, drawn for each seed.",
+    cases=lambda _subject, _spec: (Case("only", is_whole_whatever_it_is, seeds=8),),
 )
 _PACE = Scene(name="pace", how="One word a step; the time of each is compared.", cases=one(comes_when_it_is_said))
+_ENDINGS = {
+    **{reason.replace("_", "-"): _Ending(reason) for reason in _REASONS},
+    **{f"{reason.replace('_', '-')}-at-once": _Ending(reason, ()) for reason in _REASONS},
+}
 _COUNTS = {"as-framed": (5, 2), "more-than-frames": (5, 9), "fewer-than-frames": (1, 1)}
 
 
@@ -152,7 +216,7 @@ CHECKS = (
         "FRM-07",
         "the text is the engine's, byte for byte",
         Group.ORDER,
-        (_AS_IT_IS, _SPLIT),
+        (_AS_IT_IS, _SPLIT, _DRAWN),
         "HTU-1003b",
         "ADAPT-3001d",
         causes=("bytes decoded chunk by chunk", "lines split as str.splitlines() does", "text that is stripped"),
@@ -161,7 +225,7 @@ CHECKS = (
         "FRM-14",
         "token text is never empty and never half a character",
         Group.ORDER,
-        (EVERYDAY, _AS_IT_IS, _SPLIT),
+        (EVERYDAY, _AS_IT_IS, _SPLIT, _DRAWN),
         "ADAPT-3001b",
         causes=("empty deltas of the engine passed on", "bytes decoded piece by piece"),
     ),
@@ -202,8 +266,8 @@ CHECKS = (
         (
             Scene(
                 name="reasons",
-                how="The engine ends for each of its reasons.",
-                cases=each(ends_for_the_engines_reason, {reason.replace("_", "-"): reason for reason in _REASONS}),
+                how="The engine ends for each of its reasons, with text and without, and for one of its own.",
+                cases=joined(each(ends_for_the_engines_reason, _ENDINGS), one(ends_for_a_reason_of_its_own, "other")),
             ),
         ),
         "ADAPT-3010h",

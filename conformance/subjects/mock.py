@@ -41,6 +41,7 @@ class MockSubject:
         "wire": "the mock has no bytes between adapter and engine",
         "connection": "the mock opens no connection",
         "hang": "the mock answers reports itself",
+        "own-reasons": "the mock ends for the reasons of the contract alone",
     }
 
     def faults(self, spec: Specification) -> Sequence[Fault]:

@@ -52,5 +52,5 @@ OPENAI_RESPONSES = HttpSubject(
     settings={"api": "responses"},
     rows=_responses,
     upgrade=_upgrade,
-    limits={SEED: "the Responses API has no seed"},
+    limits={SEED: "the Responses API has no seed", "own-reasons": "the Responses API tells no reason of its own"},
 )
