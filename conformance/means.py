@@ -22,6 +22,8 @@ MEANS: Mapping[str, str] = {
     "head": "the engine can accept a request before it says anything",
     "end-marker": "the engine marks the end of an answer, so that a cut one can be told from a whole one",
     "reasons": "the engine says why an answer ended",
+    "own-reasons": "the engine may end an answer for a reason that the contract has no word for",
+    "stop-strings": "the engine ends an answer before a string that the request names",
     "counts": "the engine counts tokens",
     "long-answers": "an answer may be millions of characters long",
 }

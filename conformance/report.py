@@ -14,12 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from .failure import statement, told
+from .failure import told
 from .outcome import MEANINGS, Exit, Outcome
 from .under_test import adapter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from enum import StrEnum
 
     from rich.console import Console
@@ -189,31 +189,6 @@ def _told_whole(report: SuiteReport) -> Iterator[CheckReport]:
     yield from report.having(Outcome.FAIL)
     yield from (each for each in report.having(Outcome.STALE_BASELINE) if each.broken_by)
     yield from report.having(Outcome.NONDETERMINISTIC)[:1]
-
-
-def listing(checks: Iterable[Check]) -> str:
-    """Return a line for each check, under the name of its group: id, level, rule, requirements."""
-    lines, group = list[str](), None
-    for check in checks:
-        if check.group is not group:
-            group = check.group
-            lines += ["", group] if lines else [group]
-        lines.append(f"  {check.id}  {check.level:<7} {check.title}  [{', '.join(check.requirements)}]")
-    return "\n".join(lines)
-
-
-def explanation(check: Check, spec: Specification, cases: Callable[[Scene], int], killed: Sequence[str]) -> str:
-    """Return all that is known of a check."""
-    lines = [f"{check.id} ({check.level}, {check.group}) {check.title}", ""]
-    for requirement in check.requirements:
-        lines += ["  " + line for line in statement(requirement, spec)]
-    lines += ["", "  tried in"]
-    lines += [f"    {scene.name} ({cases(scene)} cases): {scene.how}" for scene in check.scenes]
-    if check.causes:
-        lines += ["", "  usual causes", *(f"    {cause}" for cause in check.causes)]
-    if killed:
-        lines += ["", "  broken adapters it has to catch", *(f"    {name}" for name in killed)]
-    return "\n".join(lines)
 
 
 def _groups_table(reports: Sequence[CheckReport]) -> Table:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import specs
 from conformance.catalogue import CHECKS
-from conformance.check import Group, Level
+from conformance.check import Group
 from conformance.failure import statement
+from conformance.listed import listing
 from conformance.loading import unknown
 from conformance.mutants import MUTANTS
 from conformance.outcome import Exit
@@ -71,7 +70,7 @@ def list_checks(given: ListArguments) -> int:
     if not chosen:
         sys.stderr.write(f"conformance list: no check of the group {given.group} is in the profile {given.profile}\n")
         return Exit.USAGE
-    sys.stdout.write((as_json(chosen) if given.format == "json" else listing(chosen)) + "\n")
+    sys.stdout.write((as_json(chosen) if given.format == "json" else listing(chosen, _HINT)) + "\n")
     return Exit.CONFORMING
 
 
@@ -79,16 +78,6 @@ def explain(given: ExplainArguments) -> int:
     """Print what is known of one check."""
     sys.stdout.write("\n".join(explanation(given.check, given.adapter, specs.load())) + "\n")
     return Exit.CONFORMING
-
-
-def listing(checks: Sequence[Check]) -> str:
-    """Return a line for each check, under the name of its group, with counts."""
-    lines = [f"{_counted(checks)}; {_HINT}"]
-    for group, few in groupby(checks, key=lambda check: check.group):
-        members = list(few)
-        lines += ["", f"{group}: {_counted(members)}"]
-        lines += [f"  {check.id}  {check.level:<7} {check.title}" for check in members]
-    return "\n".join(lines)
 
 
 def as_json(checks: Iterable[Check]) -> str:
@@ -127,12 +116,6 @@ def explanation(check: Check, subject: Subject, spec: specs.Specification) -> It
 def _part(head: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
         yield from ("", f"  {head}", *(f"    {line}" for line in lines))
-
-
-def _counted(checks: Sequence[Check]) -> str:
-    counts = Counter(check.level for check in checks)
-    levels = ", ".join(f"{counts[level]} {level}" for level in Level if counts[level])
-    return f"{len(checks)} {'check' if len(checks) == 1 else 'checks'} ({levels})"
 
 
 def _cases(count: int) -> str:

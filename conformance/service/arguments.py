@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import specs
+from conformance.listed import listing
 from conformance.loading import unknown
-from conformance.report import listing
 from conformance.reporting.command import add_report
 
 from .catalogue import PROFILES, SERVICE_CHECKS
@@ -118,7 +118,7 @@ class _Shown(argparse.Action):
         _option: str | None = None,
     ) -> None:
         if not isinstance(values, str):
-            text = listing(SERVICE_CHECKS.values())
+            text = listing(SERVICE_CHECKS.values(), "--explain ID tells all about one of them")
         elif values.upper() in SERVICE_CHECKS:
             text = explanation(SERVICE_CHECKS[values.upper()], specs.load())
         else:
