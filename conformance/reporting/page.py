@@ -80,8 +80,7 @@ def _cell(check: CheckResult) -> str:
 
 def _table(record: Record) -> Iterator[str]:
     yield '<h2 id="checks">Checks</h2>'
-    yield '<p id="none" hidden>No check is like that.</p>'
-    yield '<div class="wide"><table><thead><tr><th scope="col">check</th><th scope="col">level</th>'
+    yield '<div class="wide"><table class="checks"><thead><tr><th scope="col">check</th><th scope="col">level</th>'
     yield '<th scope="col">outcome</th><th scope="col" class="number">cases</th><th scope="col">rule</th>'
     yield '<th scope="col">requirements</th></tr></thead><tbody>'
     yield from (_row(record, check) for check in record.checks)

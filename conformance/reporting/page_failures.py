@@ -48,7 +48,7 @@ def _block(record: Record, check: CheckResult, *, is_open: bool) -> Iterator[str
         yield item("requires", f"<strong>{id}</strong> ({rule.level}) {place}<br>{sentence(rule.statement)}")
     if check.reason:
         yield item("reason", escape(check.reason))
-    yield from (item("usual cause", escape(cause)) for cause in check.causes)
+    yield from (item("usual cause", sentence(cause)) for cause in check.causes)
     yield "</dl>"
     for number, case in enumerate(check.cases):
         yield from _case(case, is_first=number == 0, has_seed=record.kind != SERVICE)

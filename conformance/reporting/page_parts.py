@@ -30,7 +30,7 @@ SIGNS = {
     "not-applicable": "–",
     "not-testable": "?",
     "nondeterministic": "≠",
-    "stale-baseline": "⌛",
+    "stale-baseline": "†",
     "kit-error": "⚠",
 }
 """Outcome -> a sign for it, so that colour is not all there is."""
@@ -86,6 +86,7 @@ def filter_form(outcomes: Iterable[str], example: str, *, has_blocks: bool) -> I
     if has_blocks:
         yield '<button type="button" id="toggle">open all</button>'
     yield '<output id="shown" class="faint" aria-live="polite"></output></fieldset></form>'
+    yield '<p id="none" hidden>No check is like that.</p>'
 
 
 def data_of(check: CheckResult) -> str:

@@ -1,8 +1,9 @@
 """`python -m conformance.reporting.shipped`: the dated reports of the adapters that ship with the service.
 
 Runs the whole suite against every subject of the kit and writes small files below `conformance/reports/SUITE/`: a
-report, a badge and a summary for each adapter, `cancellation.json` for all of them. These are the same bytes for the
-same code. What is not, day and machine, stands in `made.json` alone, which is written when something else has changed.
+report, a badge and a summary for each adapter, `cancellation.json` and `index.html`, which shows checks x adapters, for
+all of them. These are the same bytes for the same code. What is not, day and machine, stands in `made.json` alone,
+which is written when something else has changed.
 
   python -m conformance.reporting.shipped            run all and write
   python -m conformance.reporting.shipped --check    run all, write nothing, fail if a file would change
@@ -26,6 +27,7 @@ from conformance.outcome import Exit
 from conformance.subjects import SUBJECTS
 
 from .cancellation import Costs, measure
+from .overview import overview
 from .record import Record, read_record
 from .recording import suite
 from .writer import report_files
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 REPORTS = Path(__file__).parents[1] / "reports"
 KEPT = ("report.json", "badge.json", "SUMMARY.md")
 """Files of a run that are kept for a shipped adapter."""
-CANCELLATION, MADE = "cancellation.json", "made.json"
+CANCELLATION, INDEX, MADE = "cancellation.json", "index.html", "made.json"
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,12 +81,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def all_files() -> dict[str, bytes]:
-    """Run everything; return path below the folder -> bytes. Takes half a minute."""
+    """Run everything; return path below the folder -> bytes. Takes minutes."""
     spec = specs.load()
     files: dict[str, bytes] = {}
     for name, subject in SUBJECTS.items():
         made = report_files(run_suite(subject), spec)
         files |= {f"{name}/{kept}": made[kept] for kept in KEPT}
+    records = [read_record(files[f"{name}/report.json"]) for name in SUBJECTS]
+    files[INDEX] = overview(records).encode()
     costs = [measure(subject, spec) for subject in SUBJECTS.values()]
     files[CANCELLATION] = msgspec.json.format(msgspec.json.encode(costs), indent=2) + b"\n"
     return files

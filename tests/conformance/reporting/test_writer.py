@@ -14,19 +14,19 @@ from conformance.outcome import Exit, SuiteReport
 from conformance.reporting import FILES, CanaryInReport, report_files, write_report, writer
 from conformance.reporting.command import add_report, deliver
 from conformance.subjects import SUBJECTS
-from conformance.zoo.report_faults import LogsItsKey
+from conformance.zoo.secret_faults import LogsItsKey
 from conformance.zoo.stream_faults import RepeatsAnIndex
 from conformance.zoo.subject import ZooSubject
 
 from .runs import SPEC, run
 
 if TYPE_CHECKING:
-    from conformance.zoo.subject import Animal
+    from conformance.zoo.wrapper import Stream, Wrapper
 
 ROOT = str(Path(__file__).parents[3])
 
 
-def played(animal: Animal, *only: str, seed: int = 0) -> SuiteReport:
+def played(animal: type[Stream | Wrapper], *only: str, seed: int = 0) -> SuiteReport:
     return run_suite(ZooSubject("broken", SUBJECTS["mock"], animal), only=only, seed=seed)
 
 

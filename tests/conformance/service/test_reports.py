@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from conformance.canary import forms_of
 from conformance.outcome import Exit, Outcome
 from conformance.reporting import FILES, read_record, report_files
-from conformance.service import command
+from conformance.service.arguments import INTERRUPTED
 from conformance.service.broken.telling import QuotesTheToken
 from conformance.service.catalogue import PROFILES, SERVICE_CHECKS
 from conformance.service.check import Group
@@ -243,7 +243,7 @@ def test_an_interrupt_ends_the_run_and_takes_its_tasks_away(
             left.append(not task.is_over)
 
     with listening(Interrupts, secret="") as url:
-        assert run("--url", url, "--only", "S-CAN-01") == command.INTERRUPTED
+        assert run("--url", url, "--only", "S-CAN-01") == INTERRUPTED
     assert "interrupted" in capsys.readouterr().err
     assert left
     assert not any(left)
