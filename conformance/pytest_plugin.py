@@ -35,7 +35,17 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     """Add a test for each check, and one for the verdict."""
     name = cast("str | None", config.getoption("--conformance"))
     if name is not None:
-        items.extend(_Suite.made(session, name).collect())
+        suite = _Suite.made(session, name)
+        config.stash[_SUITE] = suite
+        items.extend(suite.collect())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say where to begin, if many checks failed and have something in common."""
+    suite = config.stash.get(_SUITE, None)
+    begin = None if suite is None else suite.where_to_begin()
+    if begin is not None:
+        terminalreporter.write_line(f"{_NAME}: {begin}")
 
 
 @final
@@ -82,6 +92,14 @@ class _Suite(pytest.Collector):
         if self._report is None:
             self._report = self._run()
         return self._report
+
+    def where_to_begin(self) -> str | None:
+        """Return what to mend first; None if nothing was run, or nothing is common to what failed."""
+        from .api import mask_for  # noqa: PLC0415 - only where it is asked for
+        from .beginning import where_to_begin  # noqa: PLC0415 - likewise
+
+        begin = None if self._report is None else where_to_begin(self._report)
+        return None if self._report is None or begin is None else mask_for(self._report.seed)(begin)
 
     def _run(self) -> SuiteReport:
         from .api import run_suite  # noqa: PLC0415 - only where it is asked for
@@ -149,3 +167,6 @@ class _VerdictItem(_Item):
             raise NotConforming("\n\n".join(describe(each, report) for each in others))
         if report.exit_code in {Exit.KIT_ERROR, Exit.TOO_LITTLE_RAN}:
             raise NotConforming(no_verdict(report))
+
+
+_SUITE = pytest.StashKey[_Suite]()

@@ -17,7 +17,7 @@ from conformance.catalogue import CHECKS
 from conformance.outcome import Exit
 from conformance.selection import profiles_of
 from conformance.subjects import SUBJECTS
-from conformance.zoo.report_faults import LogsItsKey
+from conformance.zoo.secret_faults import LogsItsKey
 from conformance.zoo.stream_faults import RepeatsAnIndex
 from conformance.zoo.subject import ZooSubject
 

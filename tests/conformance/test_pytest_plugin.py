@@ -22,10 +22,24 @@ THEIRS = """
     from conformance.subjects.mock import MockSubject
     from conformance.zoo.stream_faults import HoldsEverythingBack, RepeatsAnIndex
     from conformance.zoo.subject import ZooSubject
+    from conformance.zoo.wrapper import Stream
 
     subject = MockSubject()
     broken = ZooSubject("broken", subject, RepeatsAnIndex)
     late = ZooSubject("late", subject, HoldsEverythingBack)
+
+    class Lost:
+        name, engine, limits = "lost", "mock", {}
+        def faults(self, spec): return ()
+        def open(self, situation): raise OSError("no licence file")
+
+    lost = Lost()
+
+    class Crashes(Stream):
+        def change(self, event):
+            raise LookupError("no such event")
+
+    crashes = ZooSubject("crashes", subject, Crashes)
 """
 KNOWN = """
     [[expected]]
@@ -86,15 +100,25 @@ def test_a_known_failure_is_an_expected_one_and_a_warning_passes_with_its_text(t
     [
         (
             ["--conformance", "theirs:nobody"],
-            "theirs has no 'nobody'; subjects in it: subject, broken, late",
+            "theirs has no 'nobody'; subjects in it: subject, broken, late, lost, crashes",
         ),
         (["--conformance", "theirs:subject", "--conformance-profile", "al"], "one of core, stream, cancel"),
+        (["--conformance", "theirs:subject", "--conformance-baseline", "no.toml"], "--conformance-baseline: no.toml"),
+        (["--conformance", "theirs:lost"], "cannot be played to: open() raised OSError: no licence file (theirs.py:14"),
     ],
 )
 def test_wrong_usage_says_what_is_wrong(arguments: list[str], words: str, tested: Pytest) -> None:
     done = tested(*arguments)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert words in done.stderr
+
+
+def test_it_says_where_to_begin(tested: Pytest) -> None:
+    done = tested("--conformance", "theirs:crashes", "--conformance-profile", "stream")
+    assert done.returncode == 1
+    last = [line for line in done.stdout.splitlines() if line.startswith("conformance: ")]
+    assert len(last) == 1
+    assert last[0].startswith("conformance: begin with ERR-05: an exception that nobody handles leaves the adapter (")
 
 
 def test_nothing_of_the_kit_is_imported_without_the_option(tested: Pytest) -> None:
