@@ -162,9 +162,18 @@ def _specification(draft: Draft, requirements: dict[str, Requirement], aliases: 
         exclusions=draft.exclusions,
         agreements=draft.agreements,
         _blocks=draft.blocks,
+        _tables=_tables(draft),
         _orders=draft.orders,
         _schemas=draft.schemas,
         _engine_errors=draft.engine_errors,
         _headers=draft.headers,
         _aliases=aliases,
     )
+
+
+def _tables(draft: Draft) -> dict[str, list[Block]]:
+    tables: dict[str, list[Block]] = {}
+    for block in (*draft.blocks.values(), *(block for block, _ in draft.examples)):
+        words = [block.kind, *(f"{key}={value}" for key, value in sorted(block.attributes.items()))]
+        tables.setdefault(" ".join(words), []).append(block)
+    return tables

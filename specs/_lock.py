@@ -1,4 +1,4 @@
-"""The lock: what every requirement said when it was agreed on, so that no statement changes or goes unseen.
+"""The lock: what every requirement and table said when it was agreed on, so that nothing changes or goes unseen.
 
 It is written by a command and never by hand: sorted, without dates and line numbers, the same bytes from the same
 documents. An id that was taken out of the documents stays in it as a tombstone and is not used again.
@@ -6,7 +6,9 @@ documents. An id that was taken out of the documents stays in it as a tombstone 
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 import unicodedata
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -14,6 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._markdown import Block
     from ._model import Requirement, Specification
 
 LOCK = "specs.lock.json"
@@ -54,6 +59,13 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.sha256 == _digest(self.text)
 
 
+class LockedTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table: `sha256` is that of its values, however they are laid out and commented."""
+
+    name: str
+    sha256: str
+
+
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An id that is used up: its last revision and text, and the id that took its place, if one did."""
 
@@ -68,7 +80,12 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     format: int = FORMAT
     requirements: tuple[Locked, ...] = ()
+    tables: tuple[LockedTable, ...] = ()
     removed: tuple[Tombstone, ...] = ()
+
+    def by_name(self) -> dict[str, str]:
+        """Return name of a table -> hash."""
+        return {each.name: each.sha256 for each in self.tables}
 
     def by_id(self) -> dict[str, Locked]:
         """Return id -> requirement."""
@@ -97,6 +114,7 @@ def locked(spec: Specification, before: Lock = EMPTY) -> Lock:
     }
     return Lock(
         requirements=tuple(now[id] for id in sorted(now)),
+        tables=tuple(LockedTable(name=name, sha256=_values(spec.tables[name])) for name in sorted(spec.tables)),
         removed=tuple(dead[id] for id in sorted(dead)),
     )
 
@@ -141,6 +159,12 @@ def _former(requirement: Requirement, before: Locked | None) -> tuple[Former, ..
         return ()
     is_revised = requirement.revision > before.revision
     return (*before.former, Former(revision=before.revision, text=before.text)) if is_revised else before.former
+
+
+def _values(blocks: Iterable[Block]) -> str:
+    """The hash of what the blocks of one name say; which of several examples comes first is no difference."""
+    values = [json.loads(each.text) if each.language == "json" else tomllib.loads(each.text) for each in blocks]
+    return _digest("\n".join(sorted(json.dumps(value, sort_keys=True, default=str) for value in values)))
 
 
 def _anchor(section: str) -> str:

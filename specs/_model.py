@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -100,6 +100,7 @@ class Specification:
     _headers: Mapping[str, tuple[str, ...]] = field(repr=False)
     _aliases: Mapping[str, str] = field(repr=False)
     _blocks: Mapping[tuple[str, ...], Block] = field(repr=False)
+    _tables: Mapping[str, Sequence[Block]] = field(repr=False)
 
     def requirement(self, id: str) -> Requirement:
         """Return a requirement by its id or an older one; KeyError if there is none."""
@@ -140,6 +141,11 @@ class Specification:
         """Return the profile that has the requirement's document; None if none has."""
         name = requirement.document.rpartition("/")[2]
         return next((profile for profile in self.profiles if name in profile.documents), None)
+
+    @property
+    def tables(self) -> Mapping[str, Sequence[Block]]:
+        """Name of a table, as its block has it -> the block; examples of one thing share a name."""
+        return self._tables
 
     def place(self, *table: str, word: str = "") -> tuple[str, int]:
         """Return file and line of a table, named by its kind and attributes, or of `word` in it; KeyError if none."""

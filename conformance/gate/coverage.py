@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from specs import locked
+
 from .proofs import BINDING, Proofs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from specs import Requirement
 
@@ -50,6 +52,7 @@ class Change:
     """What a proposed change does to requirements.
 
     `added` bind now and did not before; some are unproved, some excluded. `loosened` are still there and bind no more.
+    `tables` are the names of those that say something else.
     """
 
     added: Sequence[str]
@@ -58,6 +61,7 @@ class Change:
     revised: Sequence[Revised]
     loosened: Sequence[str]
     removed: Sequence[str]
+    tables: Sequence[str]
 
 
 def coverage(project: Project) -> list[Row]:
@@ -86,7 +90,13 @@ def change(project: Project) -> Change | None:
         ],
         loosened=sorted(id for id in bound & now.keys() if now[id].level not in BINDING),
         removed=sorted(before.keys() - now.keys()),
+        tables=_tables(project.base.by_name(), locked(project.spec).by_name()),
     )
+
+
+def _tables(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return the tables that say something else; none if the base knew of no tables."""
+    return sorted(name for name in before.keys() | now.keys() if before and before.get(name) != now.get(name))
 
 
 def _row(proofs: Proofs, name: str, proof: str) -> Row:

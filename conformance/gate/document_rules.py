@@ -99,7 +99,9 @@ def _behind(project: Project, lock: Lock) -> str:
     now, before = project.spec.requirements, lock.by_id()
     new, gone = sorted(now.keys() - before.keys()), sorted(before.keys() - now.keys())
     moved = [id for id in sorted(now.keys() & before.keys()) if now[id].revision != before[id].revision]
-    kinds = (("without", new), ("still with", gone), ("older in", moved))
+    tables, agreed = locked(project.spec).by_name(), lock.by_name()
+    changed = sorted(name for name in tables.keys() | agreed.keys() if tables.get(name) != agreed.get(name))
+    kinds = (("without", new), ("still with", gone), ("older in", moved), ("different in the tables", changed))
     parts = [f"{what} {_few(ids)}" for what, ids in kinds if ids]
     return f"the lock is {', '.join(parts) or 'laid out differently'}"
 

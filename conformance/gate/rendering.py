@@ -131,6 +131,7 @@ def _since(changed: Change | None) -> list[str]:
         ("excluded", changed.added_excluded),
         ("binding no more", changed.loosened),
         ("taken out", changed.removed),
+        ("tables that differ", changed.tables),
     )
     lines = [f"this change adds {len(changed.added)} MUST and proves {proved} of them"]
     lines += [f"  {what}: {', '.join(ids)}" for what, ids in told if ids]

@@ -138,3 +138,42 @@ def test_the_command_writes_once_and_refuses_what_it_may_not_follow(
     assert f"{tmp_path}/a.md:5: SSE-1001 reads differently" in capsys.readouterr().err
     load(tmp_path, DOCUMENT.replace("a kind", "one kind").replace("SSE-1001 r1", "SSE-1001 r2"))
     assert write_lock(tmp_path) == 0
+
+
+TABLE = '\n```toml spec=routes\n[[route]]\nmethod = "GET"\npath = "/a"\nsuccess = 200\ndoes = "x"\n```\n'
+
+
+@pytest.mark.req("GATE-1004c")
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        ("", "", True),
+        ('method = "GET"\npath = "/a"', "path = '/a'  # the only one\nmethod   = \"GET\"", True),
+        ("[[route]]", "\n\n[[ route ]]", True),
+        ("200", "201", False),
+        ("/a", "/b", False),
+        ("[[route]]", "never_served = []\n[[route]]", False),
+    ],
+)
+def test_a_table_is_locked_by_what_it_says(tmp_path: Path, old: str, new: str, *, is_same: bool) -> None:
+    lock = locked(load(tmp_path, DOCUMENT + TABLE))
+    assert list(lock.by_name()) == ["routes"]
+    again = locked(load(tmp_path, DOCUMENT + TABLE.replace(old, new)), lock)
+    assert (lock_text(again) == lock_text(lock)) == is_same
+    assert lock_text(locked(load(tmp_path), lock)) != lock_text(lock)
+
+
+@pytest.mark.req("GATE-1006")
+def test_what_was_said_before_stays_in_the_lock(tmp_path: Path) -> None:
+    lock = locked(load(tmp_path))
+    for revision, text in ((2, "one kind"), (5, "two kinds")):
+        now = DOCUMENT.replace("SSE-1001 r1", f"SSE-1001 r{revision}").replace("a kind", text)
+        lock = locked(load(tmp_path, now), lock)
+    first = read_lock(lock_text(lock)).by_id()["SSE-1001"]
+    assert [first.text_at(revision) for revision in (1, 2, 3, 5)] == [
+        "A frame MUST have a kind.",
+        "A frame MUST have one kind.",
+        None,
+        "A frame MUST have two kinds.",
+    ]
+    assert lock_text(locked(load(tmp_path, now), lock)) == lock_text(lock)

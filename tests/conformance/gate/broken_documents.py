@@ -26,7 +26,7 @@ def buried(project: Project) -> Project:
     """Let EV-1005 have been taken out before."""
     assert project.lock is not None
     grave = Tombstone(id="EV-1005", revision=3, text="An event MAY be loud.")
-    lock = Lock(requirements=project.lock.requirements, removed=(grave,))
+    lock = msgspec.structs.replace(project.lock, removed=(grave,))
     return replace(project, lock=lock, lock_text=lock_text(lock))
 
 
@@ -87,6 +87,11 @@ def file(name: str, code: str, file: str, text: str | bytes, line: str = "") -> 
 def unseen(name: str, text: str, line: str = "EV-1009") -> Broken:
     """Put a requirement where it is not read."""
     return file(name, "SPEC030", "void.md", "# Void\n\n- [EV-1008 r1] It **MUST** be.\n\n" + text, line)
+
+
+def behind(name: str, old: str, new: str) -> Broken:
+    """Leave the lock behind a table."""
+    return Broken(name=name, code="SPEC016", at=(LOCK, ""), edit=("specs/service.md", old, new), is_locked=False)
 
 
 DROPPED = [
@@ -164,6 +169,8 @@ LOCKS = [
         edit=("specs/events.md", "[EV-1003 r1]", "[EV-1003 r2]"),
         is_locked=False,
     ),
+    behind("a table that the lock has otherwise", "value = 1", "value = 2"),
+    behind("a table less", "toml spec=bounds of=service", "toml"),
     Broken(name="a lock laid out by hand", code="SPEC016", at=(LOCK, ""), edit=(LOCK, "  ", " "), is_locked=False),
     Broken(
         name="marks of a merge", code="SPEC017", at=(LOCK, ""), edit=(LOCK, "{", "<<<<<<< HEAD\n{"), is_locked=False

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from conformance.check import Level
 from conformance.gate import baseline
 from conformance.gate.facts import CheckFact, Evidence, MutantFact, Pin, Run, TestFact, TestRuns
 from conformance.gate.finding import Finding, Place
 from conformance.outcome import Outcome
-from specs import Lock, Tombstone, lock_text
+from specs import Tombstone, lock_text
 
 from .breaking import Broken, checks, document, mutants, pins, runs, suite
 from .project import CHECKS, MUTANTS, PASSED, PINS, RUNS
@@ -58,7 +60,7 @@ def buried(project: Project) -> Project:
     """Let a test name an id that was taken out."""
     assert project.lock is not None
     grave = Tombstone(id="SV-0999", revision=1, text="It MUST be.")
-    lock = Lock(requirements=project.lock.requirements, removed=(grave,))
+    lock = msgspec.structs.replace(project.lock, removed=(grave,))
     test = TestFact("SV-0999", "test_it.py::test_old", Place(TESTS, 1))
     return replace(project, lock=lock, lock_text=lock_text(lock), tests=[*project.tests, test])
 

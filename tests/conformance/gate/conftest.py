@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from specs.__main__ import write_lock
+
 from .project import edit, write
 
 if TYPE_CHECKING:
@@ -23,4 +25,5 @@ def project(tmp_path: Path) -> Path:
     edit(tmp_path, "specs/proof.md", 'until = "2026-01-31"\n', "")
     edit(tmp_path, "specs/proof.md", "unproved_advice = 0", "unproved_advice = 2")
     edit(tmp_path, "tests/test_it.py", '"EV-1003"', '"EV-1001", "EV-1002", "EV-1003"')
+    assert write_lock(tmp_path / "specs") == 0
     return tmp_path

@@ -10,6 +10,7 @@ from conformance.gate import baseline
 from conformance.gate.codes import CODES, TOO_LITTLE, Severity
 from conformance.gate.verdict import judge
 from conformance.outcome import Exit
+from specs.__main__ import write_lock
 
 from .breaking import checks, runs
 from .broken_code import CODE
@@ -50,6 +51,7 @@ def test_what_is_broken_is_found_where_it_is_and_nothing_else(broken: Broken, tm
 def test_the_last_day_of_an_exception_still_counts(tmp_path: Path) -> None:
     write(tmp_path)
     edit(tmp_path, "specs/proof.md", "2026-01-31", TODAY.isoformat())
+    assert write_lock(tmp_path / "specs") == 0
     (tmp_path / baseline.FILE).write_text(ENTRY.replace("2026-01-31", TODAY.isoformat()), encoding="utf-8")
     project = runs(one(CK_01=FAILED))(gathered(tmp_path))
     assert list(judge(project).findings) == []
