@@ -65,9 +65,10 @@ class Bench:
     @property
     def received(self) -> Sequence[Received]:
         """The requests for work as they reached the engine; `NotApplicable` if it does not tell."""
-        if not isinstance(self.rig.facts, Hearing):
+        received = self.rig.facts.received if isinstance(self.rig.facts, Hearing) else None
+        if received is None:
             raise NotApplicable("the engine's facts do not tell what reached it")
-        return self.rig.facts.received
+        return received
 
     def request(self, **fields: object) -> TaskRequest:
         """Return a request with an id of its own; `fields` override the plain ones."""

@@ -80,11 +80,11 @@ class EngineFacts(Protocol):
 class Hearing(Protocol):
     """What `EngineFacts` may offer besides: the requests for work as they reached the engine.
 
-    Without it, checks of what is passed on to the engine are not applicable.
+    Without it, or with None, checks of what is passed on to the engine are not applicable.
     """
 
     @property
-    def received(self) -> Sequence[Received]:
+    def received(self) -> Sequence[Received] | None:
         """Every request for work in neutral words, in the order of arrival."""
 
 

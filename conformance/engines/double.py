@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Facts:
     """What happened to a double.
 
-    `submitted` counts the requests for work that ever arrived, `received` are those in neutral words. `live` counts
+    `submitted` counts the requests for work that ever arrived, `received` are those in neutral words, None for a double
+    that has none for its engine's. `live` counts
     those that the engine is working on or keeps waiting at this moment, `connections` the open connections. `gone`
     holds (time on Trio's clock, index in `requests`) of each client that left before its answer was complete.
     """
@@ -27,7 +28,7 @@ class Facts:
     live: int = 0
     connections: int = 0
     gone: list[tuple[float, int]] = field(default_factory=list)
-    received: list[Received] = field(default_factory=list)
+    received: list[Received] | None = None
 
 
 class EngineDouble(Protocol):

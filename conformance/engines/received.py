@@ -76,6 +76,11 @@ def as_received(
     return of_parts(request.body, request.headers, given, defaults)
 
 
+def by_its_fields(request: SeenRequest) -> Received:
+    """Return a request whose JSON fields say all it has to say, and whose engine documents no defaults."""
+    return as_received(request, json_object(request.body))
+
+
 def of_parts(
     body: bytes,
     headers: Mapping[str, str],

@@ -118,7 +118,8 @@ def dial_for(situation: Situation, connect: Dial) -> Dial:
 def _forget(double: EngineDouble) -> None:
     double.facts.requests.clear()
     double.facts.gone.clear()
-    double.facts.received.clear()
+    if double.facts.received is not None:
+        double.facts.received.clear()
 
 
 def settings_for(situation: Situation, url: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ import trio
 
 from conformance.engines import made_up, openai_wire
 from conformance.engines.host import Link
+from conformance.engines.received import by_its_fields
 from conformance.engines.server import ServerDouble, open_double
 
 from . import replies, requests
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from conformance.engines.http1 import Exchange, SeenRequest
+    from conformance.engines.received import Received
     from conformance.engines.script import Script
 
     from .voices import Voice
@@ -109,6 +111,10 @@ class LlamaCppDouble(ServerDouble):
 
     def __repr__(self) -> str:
         return f"<LlamaCppDouble {self.url} {self.slots}>"
+
+    def received(self, request: SeenRequest) -> Received:
+        """Return a request in neutral words."""
+        return by_its_fields(request)
 
     def forget(self) -> None:
         """Free every slot and forget what it held."""

@@ -125,7 +125,7 @@ class TritonDouble(ServerDouble):
 
     def _note_work(self, received: Received) -> None:
         self.facts.submitted += 1
-        self.facts.received.append(received)
+        self._hear(received)
 
     async def _serve_grpc(self, stream: trio.abc.Stream) -> None:
         self.facts.connections += 1

@@ -19,6 +19,7 @@ from conformance.engines import made_up, openai_wire
 from conformance.engines.host import Link
 from conformance.engines.openai_generation import OpenAiGeneration, Pace
 from conformance.engines.openai_wire import JSON, dump
+from conformance.engines.received import by_its_fields
 from conformance.engines.script import Fail
 from conformance.engines.seats import Full, Seats
 from conformance.engines.server import ServerDouble, open_double
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from adapter_api import JsonValue
     from conformance.engines.http1 import Exchange, SeenRequest
     from conformance.engines.openai_wire import Asked, Counts
+    from conformance.engines.received import Received
     from conformance.engines.script import Script
 
     Route = Callable[[Exchange], Awaitable[None]]
@@ -120,6 +122,10 @@ class VllmDouble(ServerDouble):
 
     def __repr__(self) -> str:
         return f"<VllmDouble {self.url} {self.seats}{' dead' if self.is_dead else ''}>"
+
+    def received(self, request: SeenRequest) -> Received:
+        """Return a request in neutral words."""
+        return by_its_fields(request)
 
     def forget(self) -> None:
         """Forget every request and every figure."""

@@ -10,11 +10,13 @@ import trio
 from conformance.engines import made_up
 from conformance.engines.host import Link
 from conformance.engines.play import play
+from conformance.engines.received import as_received, json_object
 from conformance.engines.seats import Full, Seats
 from conformance.engines.server import ServerDouble
 
 if TYPE_CHECKING:
-    from conformance.engines.http1 import Exchange
+    from conformance.engines.http1 import Exchange, SeenRequest
+    from conformance.engines.received import Received
     from conformance.engines.script import Die, Fail, Script, Text, Usage
 
 VERSION = "1.4"
@@ -33,6 +35,12 @@ class ParrotDouble(ServerDouble):
     def forget(self) -> None:
         """Clear the perches."""
         self.seats.clear()
+
+    def received(self, request: SeenRequest) -> Received:
+        """Say in the kit's words what a request asks for, so that it can see whether the adapter has passed on all."""
+        asked = json_object(request.body)
+        names = {"heard": "prompt", "words": "max_tokens", "mood": "temperature"}
+        return as_received(request, {names.get(name, name): value for name, value in asked.items()})
 
     async def respond(self, exchange: Exchange) -> None:
         """Answer as `parrot_engine.py` does."""
