@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import specs
 
-from .api import mask_for
 from .command_line import init as starting
 from .command_line import listing
+from .command_line import mutants as hunting
 from .command_line import run as running
-from .command_line.output import console, expect_output, print_to_nowhere
+from .command_line.output import expect_output, print_to_nowhere
 from .gate.command import GateArguments, add_arguments, gate
 from .hand.command import EngineArguments, add_engines, run_engine
-from .loading import unknown
-from .mutants import MUTANTS, REFERENCES, blamed, hunt
 from .outcome import Exit
 from .service import command as serving
-from .zoo_report import ZooReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,14 +103,7 @@ def explain(arguments: Arguments) -> int:
 
 def mutants(arguments: Arguments) -> int:
     """Hunt every broken adapter and try every odd one."""
-    chosen = [mutant for mutant in MUTANTS if not arguments.names or mutant.name in arguments.names]
-    odd = [reference for reference in REFERENCES if not arguments.names or reference.name in arguments.names]
-    report = ZooReport(console(), mask_for(0))
-    for mutant in chosen:
-        report.hunted(hunt(mutant, is_whole=arguments.whole))
-    for reference in odd:
-        report.tried(reference, *blamed(reference))
-    return Exit.CONFORMING if report.finish(is_whole=arguments.whole) else Exit.NOT_CONFORMING
+    return hunting.mutants(cast("hunting.MutantsArguments", arguments))
 
 
 def judge(arguments: Arguments) -> int:
@@ -140,9 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_arguments(_command(commands, "init", init, "write a start for a new adapter", epilog=starting.ABOUT))
     listing.add_list_arguments(_command(commands, "list", list_checks, "list the checks"))
     listing.add_explain_arguments(_command(commands, "explain", explain, "explain a check"))
-    hunts = _command(commands, "mutants", mutants, "prove the kit on broken and on odd adapters")
-    hunts.add_argument("names", nargs="*", type=_animal, metavar="NAME", help="these animals only")
-    hunts.add_argument("--whole", action="store_true", help="every check on every animal: the whole kill matrix, slow")
+    hunts = _command(commands, "mutants", mutants, "prove the kit on broken and on odd adapters", epilog=hunting.ABOUT)
+    hunting.add_mutants_arguments(hunts)
     add_arguments(_command(commands, "gate", judge, "tell whether specification and code agree", epilog=_EXITS))
     serving.add_service(_command(commands, "service", service, "check a running service over HTTP", epilog=_EXITS))
     add_engines(_command(commands, "engine", engine, "run an engine's double for hand use"))
@@ -162,13 +151,6 @@ def _command(
     )  # fmt: skip
     parser.set_defaults(command=does)
     return parser
-
-
-def _animal(name: str) -> str:
-    names = [*(mutant.name for mutant in MUTANTS), *(reference.name for reference in REFERENCES)]
-    if name in names:
-        return name
-    raise argparse.ArgumentTypeError(unknown("animal", name, names))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import specs
 
 from .catalogue import CHECKS
+from .check import MOST_SEEDS
 from .failure import failure_text
 from .outcome import Exit, Outcome
+from .power.schedules import FewSchedules
 from .runner import run_checks
 from .selection import select_whole
 from .zoo import (
@@ -39,10 +41,8 @@ from .zoo.subject import zoo_subject
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .check import Check
-    from .outcome import CheckReport, SuiteReport
+    from .outcome import CheckReport
     from .zoo.animals import Mutant, Reference
-    from .zoo.subject import Animal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +86,24 @@ def hunt(mutant: Mutant, *, is_whole: bool = False) -> Kill:
     """Run the check that has to catch the mutant until it does, or with `is_whole` every check to its end."""
     own = [CHECKS[mutant.under or mutant.killed_by], CHECKS[mutant.killed_by]]
     checks = list(CHECKS.values()) if is_whole else own
-    result = _run(mutant.name, mutant.animal, mutant.base, checks, stop_early=not is_whole)
+    subject = zoo_subject(mutant.name, mutant.animal, mutant.base)
+    every = list(CHECKS.values())
+    result = run_checks(subject, select_whole(checks), specs.load(), every=every, stop_early=not is_whole)
     caught = {each.check.id: each for each in result.having(Outcome.FAIL, Outcome.WARN)}
     killer = caught.get(mutant.killed_by)
     text = failure_text(killer, specs.load(), mutant.name) if killer is not None else ""
     return Kill(mutant=mutant, caught_by=tuple(caught), text=text)
 
 
-def blamed(reference: Reference) -> tuple[Sequence[CheckReport], Exit]:
-    """Return the checks that blame an odd but correct adapter, and how the run came out."""
-    result = _run(reference.name, reference.animal, reference.base, list(CHECKS.values()), stop_early=True)
+def blamed(reference: Reference, *, schedules: int = MOST_SEEDS) -> tuple[Sequence[CheckReport], Exit]:
+    """Return the checks that blame an odd but correct adapter, and how the run came out.
+
+    Races are played under at most so many `schedules`.
+    """
+    every = list(CHECKS.values())
+    selection = FewSchedules.of(select_whole(every), schedules)
+    subject = zoo_subject(reference.name, reference.animal, reference.base)
+    result = run_checks(subject, selection, specs.load(), every=every, stop_early=True)
     broken = result.having(Outcome.FAIL, Outcome.WARN, Outcome.NOT_TESTABLE)
     return [each for each in broken if each.check.id not in reference.warns], result.exit_code
 
@@ -104,8 +112,3 @@ def unproved(kills: Iterable[Kill]) -> list[str]:
     """Return the checks that no mutant proves."""
     proved = {check_id for kill in kills for check_id in kill.caught_by}
     return [check_id for check_id in CHECKS if check_id not in proved]
-
-
-def _run(name: str, animal: Animal, base: str, checks: list[Check], *, stop_early: bool) -> SuiteReport:
-    subject = zoo_subject(name, animal, base)
-    return run_checks(subject, select_whole(checks), specs.load(), every=list(CHECKS.values()), stop_early=stop_early)

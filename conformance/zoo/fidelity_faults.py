@@ -181,7 +181,7 @@ class RacesItsEnd(Stream):
             self.changed.unpark_all()
 
 
-class CountsForAll(Wrapper):
+class CountsOnForAll(Wrapper):
     """Counts the tokens of all its streams together."""
 
     def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
@@ -193,7 +193,7 @@ class CountsForAll(Wrapper):
 class _CountsTogether(Stream):
     def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
         keeper = self.adapter
-        assert isinstance(keeper, CountsForAll)
+        assert isinstance(keeper, CountsOnForAll)
         if event.kind == "started":
             keeper.count = keeper.count if keeper.live else 0
             keeper.live += 1
@@ -205,7 +205,7 @@ class _CountsTogether(Stream):
             yield event
 
     def fail(self, error: WorkerError) -> Iterable[TokenEvent]:
-        assert isinstance(self.adapter, CountsForAll)
+        assert isinstance(self.adapter, CountsOnForAll)
         self.adapter.live -= 1
         raise error
 
@@ -287,7 +287,7 @@ MUTANTS = (
     Mutant(AddsANonce, "DET-03", "openai"),
     Mutant(WaitsByChance, "DET-03"),
     Mutant(RacesItsEnd, "DET-04"),
-    Mutant(CountsForAll, "DET-04"),
+    Mutant(CountsOnForAll, "DET-04"),
     Mutant(TakesPiecesForEvents, "DET-05", "plain"),
     Mutant(DropsLoneLineEnds, "DET-05", "plain"),
     Mutant(DecodesPieceByPiece, "DET-05", "plain"),

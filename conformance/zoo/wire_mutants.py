@@ -526,7 +526,7 @@ MUTANTS = (
     Mutant(HearsTheEngineOut, "CAN-10", base="plain"),
     Mutant(ConnectsUndisturbed, "CAN-09", base="plain"),
     Mutant(SwallowsItsCaller, "ERR-06", base="plain"),
-    Mutant(KeepsAFailedConnection, "LEA-02", base="plain", under="FRM-13"),
+    Mutant(KeepsAFailedConnection, "LEA-02", base="plain", under="TMO-01"),
     Mutant(KeepsARefusedConnection, "LEA-02", base="plain", under="ERR-03"),
     Mutant(KeepsAProbesConnection, "LEA-02", base="plain"),
     Mutant(LetsAResetOut, "ERR-05", base="plain"),
