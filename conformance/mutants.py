@@ -26,6 +26,7 @@ from .zoo import (
     failure_faults,
     fidelity_faults,
     load_faults,
+    meeting_faults,
     observability_faults,
     odd_ones,
     order_faults,
@@ -73,6 +74,7 @@ _FAULTS = (
     blind_faults,
     load_faults,
     escape_faults,
+    meeting_faults,
     report_faults,
     observability_faults,
 )

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from conformance.subject import Fault, Subject
     from specs import Specification
 
-_SLACK_S = 0.25
+SLACK_S = 0.25
 """How much later than its bound an adapter may act."""
 DEADLINE_S = 1.5
 """Deadline of the request; every other bound is later."""
-_TALK = tuple(step for number in range(64) for step in (Text(f" {number}"), Pause(STEP_S)))
+TALK = tuple(step for number in range(64) for step in (Text(f" {number}"), Pause(STEP_S)))
 
 
 async def silence_ends(lab: Lab, frames: int) -> None:
@@ -39,8 +39,8 @@ async def silence_ends(lab: Lab, frames: int) -> None:
         reading = bench.start()
         await lab.until(due_s - TICK_S)
         lab.expect("TMO-01", not reading.over.is_set(), f"patience until t={due_s:g} s", "it gave up before")
-        await lab.until(due_s + _SLACK_S)
-        if not lab.expect("TMO-01", reading.over.is_set(), f"an error by t={due_s + _SLACK_S:g} s", "it still waits"):
+        await lab.until(due_s + SLACK_S)
+        if not lab.expect("TMO-01", reading.over.is_set(), f"an error by t={due_s + SLACK_S:g} s", "it still waits"):
             reading.abandon()
             return
         error = reading.error
@@ -76,8 +76,8 @@ async def the_deadline_ends_it(lab: Lab, script: Script) -> None:
         reading = bench.start(bench.request(deadline_ms=round(DEADLINE_S * 1000)))
         await lab.until(DEADLINE_S - TICK_S)
         lab.expect("TMO-05", not reading.over.is_set(), f"patience until t={DEADLINE_S:g} s", "it gave up before")
-        await lab.until(DEADLINE_S + _SLACK_S)
-        latest = f"t={DEADLINE_S + _SLACK_S:g} s"
+        await lab.until(DEADLINE_S + SLACK_S)
+        latest = f"t={DEADLINE_S + SLACK_S:g} s"
         if not lab.expect("TMO-05", reading.over.is_set(), f"DeadlineUnmet by {latest}", "it goes on"):
             reading.abandon()
             return
@@ -111,7 +111,7 @@ _DEADLINE = Scene(
     how="A request whose deadline passes: before the engine accepts, after a word, and while words come steadily.",
     cases=each(
         the_deadline_ends_it,
-        {"waiting": stalls_after(0), "stalled": stalls_after(2), "talking": Script.of(Accept(), *_TALK, Finish())},
+        {"waiting": stalls_after(0), "stalled": stalls_after(2), "talking": Script.of(Accept(), *TALK, Finish())},
     ),
 )
 _SLOW = Scene(
