@@ -81,6 +81,9 @@ class ReplyJudge:
             yield Finding(check.ENVELOPE, f"one of {', '.join(self._spec.errors)}", f"code {code!r}")
         elif row.http != reply.status and not (code == "INVALID_PARAMS" and reply.status in {_TOO_LARGE, _NOT_SERVED}):
             yield Finding(check.STATUS, f"{code} with status {row.http}", str(reply))
+        if row is not None and reply.fields.get("retriable") is not row.retriable:
+            told = f"retriable: {str(row.retriable).lower()} with {code}"
+            yield Finding(check.RETRIABLE, told, str(reply))
 
     def _no_room(self, reply: Reply, *, has_body: bool) -> Iterator[Finding]:
         for name in self._spec.headers("429"):

@@ -137,13 +137,13 @@ def _expect_a_service(told: Reply, target: Target) -> None:
 
 async def _is_gone(target: Target, facts: Facts, spec: Specification) -> bool:
     """Return whether a service in which something was found has stopped to answer altogether."""
+    is_gone = False
     async with trio.open_nursery() as nursery:
-        visit = Visit("", target, facts, spec, nursery)
         try:
-            await visit.call("GET", "/livez")
+            await Visit("", target, facts, spec, nursery).call("GET", "/livez")
         except WireFault:
-            return True
-    return False
+            is_gone = True
+    return is_gone
 
 
 def _not_played(check: ServiceCheck, why: Excuse) -> CaseReport:

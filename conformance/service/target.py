@@ -58,6 +58,8 @@ class Facts:
     pools: tuple[str, ...] = ()
     ctx: int = _USUAL_CTX
     ctx_max: int | None = None
+    max_tokens_out: int | None = None
+    features: tuple[str, ...] = ()
     max_tokens: int
     concurrency: int | None = None
     queue_capacity: int | None = None
@@ -85,6 +87,8 @@ def facts_from(target: Target, capabilities: Mapping[str, object], round_trip_s:
         pools=tuple(str(each["pool_id"]) for each in pools if "pool_id" in each),
         ctx=ctx,
         ctx_max=ctx_max,
+        max_tokens_out=_count(pool.get("max_tokens_out")),
+        features=tuple(str(each) for each in _list(pool.get("features"))),
         max_tokens=max(1, min(target.max_tokens, _count(pool.get("max_tokens_out")) or ctx, ctx - _PROMPT_ROOM)),
         concurrency=_count(pool.get("concurrency")),
         queue_capacity=_count(limits.get("queue_capacity")) if isinstance(limits, dict) else None,

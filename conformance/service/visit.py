@@ -133,6 +133,11 @@ class Visit:
             actual = f"the {sighting.place}, {sighting.form}, in {sink}"
             self.expect(False, "no secret and no prompt in an answer", actual, by=ids.SECRET)
 
+    @property
+    def admitted(self) -> list[str]:
+        """The ids of the tasks that were admitted, in order."""
+        return list(self._admitted)
+
     def new_id(self) -> str:
         """Return a UUID of this visit's own."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))

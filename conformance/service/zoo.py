@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import uuid
 from difflib import get_close_matches
+from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
 import trio
 
 from .judges import faults_of
+from .zoo_line import Line
 from .zoo_wire import Answer, Asked, Task, Wire, json_answer
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ _ROUTES = {
 }
 
 
-class Service:
+class Service(Line):
     """The reference. `secret` is asked for as a token if there is one; without a reader a task lives for `window_s`."""
 
     def __init__(self, nursery: trio.Nursery, spec: Specification, secret: str = "", window_s: float = 0.0) -> None:
@@ -53,7 +55,7 @@ class Service:
         self.secret = secret
         self.window_s = window_s
         self.tasks: dict[str, Task] = {}
-        self.slots = trio.Semaphore(SLOTS)
+        super().__init__(SLOTS)
         self.counts = dict.fromkeys(_COUNTED, 0)
         self.wire = Wire(self)
 
@@ -170,7 +172,8 @@ class Service:
         """Tell what can be asked for."""
         pool = {
             "engine": "mock", "pool_id": "only", "models": ["default", "counter"], "ctx_max": CTX_MAX,
-            "supported_workloads": ["completion"], "concurrency": SLOTS, "rate_limits": {"queue_capacity": CAPACITY},
+            "supported_workloads": ["completion"], "max_tokens_out": CTX_MAX, "concurrency": SLOTS,
+            "rate_limits": {"queue_capacity": CAPACITY}, "features": ["cancel", "seed"],
         }  # fmt: skip
         return {"api_version": "1.0.0", "engines": [pool]}
 
@@ -219,7 +222,12 @@ class Service:
             return f"{path}: {told}{self.meant(fault.message)}" if isinstance(body, dict) else "the body is no object"
         assert isinstance(body, dict)
         wrong = [name for name in ("task_id", "session_id") if not _is_uuid(str(body[name]))]
-        return f"{wrong[0]}: no UUID" if wrong else None
+        return f"{wrong[0]}: no UUID" if wrong else self.too_many(body)
+
+    def too_many(self, body: dict[str, object]) -> str | None:
+        """Return what is wrong with the length of the answer."""
+        most = min(CTX_MAX, int(str(body["ctx"])))
+        return f"max_tokens: more than {most}" if int(str(body["max_tokens"])) > most else None
 
     def meant(self, message: str) -> str:
         """Return the field that was probably meant."""
@@ -237,19 +245,17 @@ class Service:
     def place(self, body: dict[str, object]) -> Answer | None:
         """Return the refusal of a task that has no place."""
         placement = body.get("placement")
-        if isinstance(placement, dict) and placement.get("pin_pool_id", "only") != "only":
-            return self.error("INVALID_PARAMS", "placement.pin_pool_id: no such pool")
+        if isinstance(placement, dict) and placement.get("mode") == "pin":
+            if placement.get("pin_pool_id", "only") != "only":
+                return self.error("INVALID_PARAMS", "placement.pin_pool_id: no such pool")
+            if body["engine"] != "mock":
+                return self.error("INVALID_PARAMS", "engine: not that of the pool that is pinned")
         ctx = body["ctx"]
         if body["engine"] != "mock" or body["model_ref"] not in {"default", "counter"} or not _fits(ctx):
             return self.error("POOL_UNAVAILABLE", "no pool can take this")
         if self.waiting >= CAPACITY:
             return self.no_room(1500)
         return None
-
-    @property
-    def waiting(self) -> int:
-        """How many tasks wait."""
-        return sum(not task.is_running and not task.is_over for task in self.tasks.values())
 
     def predict(self) -> int:
         """Return in how many milliseconds a task would start that is admitted now."""
@@ -268,6 +274,7 @@ class Service:
         self.tasks[str(body["task_id"])] = task
         self.count("tasks_enqueued_total")
         self.begin(task, place)
+        self.join(task)
         self.nursery.start_soon(self.run, task)
         return json_answer(admission, 202)
 
@@ -277,16 +284,21 @@ class Service:
 
     def begin(self, task: Task, place: Mapping[str, object]) -> None:
         """Open the task's stream."""
-        self.emit(task, "started", {**place, "engine": "mock", "correlation_id": task.correlation_id})
+        told = {"engine": "mock", "pool_id": "only", "replica_id": "r0", "correlation_id": task.correlation_id}
+        self.emit(task, "started", {**place, **told})
 
     async def run(self, task: Task) -> None:
         """Wait for a slot and count."""
         with task.scope:
             task.scope.deadline = task.deadline_at
-            async with self.slots:
-                task.is_running = True
-                self.count("tasks_started_total")
-                await self.decode(task)
+            await task.turn.wait()
+            task.is_running = True
+            task.began_at = trio.current_time()
+            self.count("tasks_started_total")
+            await self.decode(task)
+        self.leave_queue(task)
+        if task.turn.is_set():
+            self.give_back()
         self.finish(task)
 
     async def decode(self, task: Task) -> None:
@@ -300,7 +312,12 @@ class Service:
         if not task.is_over:
             task.tokens += 1
             self.count("tokens_out_total")
-            self.emit(task, "token", {"t": f" {index}", "i": index})
+            self.emit(task, "token", {"t": self.word(task, index), "i": index})
+
+    def word(self, task: Task, index: int) -> str:
+        """Return the text of a token: that of the seed, if there is one."""
+        seed = task.body.get("seed")
+        return f" {index}" if seed is None else f" {Random(f'{seed} {index}').randrange(1000)}"
 
     def finish(self, task: Task) -> None:
         """End a task that was not cancelled."""
@@ -319,7 +336,8 @@ class Service:
     def end(self, task: Task, why: Mapping[str, object]) -> None:
         """End a task well, or as canceled."""
         task.is_over = True
-        spent = {"decode_time_ms": 1, "decode_ms": 1}
+        took_ms = int(1000 * (trio.current_time() - task.began_at)) if task.is_running else 0
+        spent = {"decode_time_ms": took_ms, "decode_ms": took_ms}
         self.emit(task, "end", {"tokens_out": task.tokens, **spent, **why})
 
     def cancel(self, task: Task) -> None:
@@ -327,6 +345,7 @@ class Service:
         if not task.is_over:
             task.is_canceled = True
             self.end(task, {"finish_reason": "canceled", "canceled": True})
+            self.leave_queue(task)
             task.scope.cancel()
 
     def emit(self, task: Task, event: str, data: Mapping[str, object]) -> None:

@@ -54,7 +54,7 @@ class Answer:
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """A task and its frames: kinds and bytes, the id being the place."""
+    """A task and its frames: kinds and bytes, the id being the place; `place` is that in the queue, told last."""
 
     body: dict[str, object]
     digest: bytes
@@ -64,6 +64,9 @@ class Task:
     frames: list[tuple[str, bytes]] = field(default_factory=list)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     changed: trio.Event = field(default_factory=trio.Event)
+    turn: trio.Event = field(default_factory=trio.Event)
+    place: int | None = None
+    began_at: float = 0.0
     readers: int = 0
     tokens: int = 0
     is_running: bool = False
@@ -154,7 +157,8 @@ class Wire:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(watch)
-                await self._service.write(task, after, send)
+                with suppress(trio.BrokenResourceError):
+                    await self._service.write(task, after, send)
                 nursery.cancel_scope.cancel()
         finally:
             task.readers -= 1

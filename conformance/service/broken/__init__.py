@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import admission, cancels, http, streams, telling
+from . import admission, cancels, http, lines, streams, telling
 
 if TYPE_CHECKING:
     from conformance.service.zoo import Service
@@ -30,6 +30,8 @@ BROKEN: dict[type[Service], str] = {
     http.StatusOfItsOwn: "S-ERR-02",
     http.RetriesAtOnce: "S-ERR-03",
     http.NoPolicy: "S-ERR-03",
+    http.SilentAboutRetries: "S-ERR-04",
+    http.RetriesAreAlwaysWelcome: "S-ERR-04",
     admission.AnotherId: "S-ADM-01",
     admission.BreaksOnDeepJson: "S-ADM-02",
     admission.SaysNotWhat: "S-ADM-03",
@@ -44,6 +46,9 @@ BROKEN: dict[type[Service], str] = {
     admission.KnowsItsOutputModes: "S-ADM-10",
     admission.PinsNothing: "S-ADM-11",
     admission.AnswersToAnything: "S-ADM-12",
+    admission.TakesAnyLength: "S-ADM-09",
+    admission.PinsOverrideTheEngine: "S-ADM-11",
+    admission.ForgetsThePin: "S-ADM-13",
     streams.MetricsBeforeStarted: "S-STR-01",
     streams.TellsTooMuch: "S-STR-02",
     streams.TwoLines: "S-STR-02",
@@ -62,6 +67,9 @@ BROKEN: dict[type[Service], str] = {
     streams.TakesAnyLastEventId: "S-STR-13",
     streams.NoDeadline: "S-STR-14",
     streams.EndsAtTheDeadline: "S-STR-14",
+    streams.ForgetsTheSeed: "S-STR-15",
+    streams.GathersItAll: "S-STR-16",
+    streams.GathersTheRest: "S-STR-16",
     cancels.OneTokenMore: "S-CAN-01",
     cancels.CancelIsAnError: "S-CAN-02",
     cancels.CancelsWhatIsReadOnly: "S-CAN-03",
@@ -87,5 +95,13 @@ BROKEN: dict[type[Service], str] = {
     telling.TellsItsToken: "S-RED-01",
     cancels.OpensLate: "S-QUE-01",
     cancels.AdmitsTheHopeless: "S-QUE-02",
+    lines.NoPriorities: "S-QUE-03",
+    lines.PrioritiesAtTheDoor: "S-QUE-03",
+    lines.LastInFirstOut: "S-QUE-04",
+    lines.ShortOnesFirst: "S-QUE-04",
+    lines.KeepsTheirPlaces: "S-QUE-05",
+    lines.GivesBackAtEachCancel: "S-QUE-06",
+    lines.LosesASlot: "S-QUE-06",
+    lines.TellsThePlaceOnce: "S-QUE-07",
 }
 """Broken service -> the check that has to notice."""

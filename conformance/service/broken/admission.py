@@ -10,6 +10,8 @@ from conformance.service.zoo import Service
 from conformance.service.zoo_wire import Answer, Asked, Task, Wire, json_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import trio
 
     from specs import Specification
@@ -117,6 +119,27 @@ class PinsNothing(Service):
 
     def place(self, body: dict[str, object]) -> Answer | None:
         return super().place({**body, "placement": {}})
+
+
+class TakesAnyLength(Service):
+    """An answer may be longer than the pool can make it."""
+
+    def too_many(self, body: dict[str, object]) -> str | None:
+        return None
+
+
+class PinsOverrideTheEngine(Service):
+    """A pin of a pool with another engine is taken."""
+
+    def place(self, body: dict[str, object]) -> Answer | None:
+        return super().place({**body, "engine": "mock"} if body.get("placement") else body)
+
+
+class ForgetsThePin(Service):
+    """A task that pins a pool goes to another."""
+
+    def begin(self, task: Task, place: Mapping[str, object]) -> None:
+        self.emit(task, "started", {**place, "pool_id": "spare" if "placement" in task.body else "only"})
 
 
 class AnswersToAnything(Service):

@@ -116,6 +116,23 @@ class RetriesAtOnce(Service):
         return Answer(got.status, got.body, tuple((n, "0" if n == "Retry-After" else v) for n, v in got.headers))
 
 
+class SilentAboutRetries(Service):
+    """An error does not say `retriable: false`."""
+
+    def not_found(self, message: str) -> Answer:
+        return json_answer({"code": "NOT_FOUND", "message": message}, 404)
+
+
+class RetriesAreAlwaysWelcome(Service):
+    """A wrong request is said to be worth another try."""
+
+    def error(
+        self, code: str, message: str, status: int = 0, headers: tuple[tuple[str, str], ...] = (), **more: object
+    ) -> Answer:
+        is_wrong = code == "INVALID_PARAMS"
+        return super().error(code, message, status, headers, **({**more, "retriable": True} if is_wrong else more))
+
+
 class NoPolicy(Service):
     """A 429 does not say whose decision it was."""
 

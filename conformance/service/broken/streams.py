@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from conformance.service.zoo_wire import Answer, Send, Task
 
+_FIRST_TOKEN = 2
+"""The id of the first token's frame."""
+
 
 class MetricsBeforeStarted(Service):
     """The stream begins with numbers."""
@@ -165,6 +168,36 @@ class EndsAtTheDeadline(Service):
 
     def fail(self, task: Task) -> None:
         self.end(task, {"finish_reason": "length"})
+
+
+class ForgetsTheSeed(Service):
+    """Every task draws a seed of its own."""
+
+    def word(self, task: Task, index: int) -> str:
+        return super().word(task, index) if "seed" not in task.body else f" {len(self.tasks)}-{index}"
+
+
+class GathersItAll(Service):
+    """The frames of a task leave together when it is over."""
+
+    async def write(self, task: Task, after: int, send: Send) -> None:
+        await send(b": opened\n\n")
+        while not task.is_over:
+            await task.changed.wait()
+        await super().write(task, after, send)
+
+
+class GathersTheRest(Service):
+    """The first token is written at once, and what follows when the task is over."""
+
+    async def write(self, task: Task, after: int, send: Send) -> None:
+        while len(task.frames) < _FIRST_TOKEN:
+            await task.changed.wait()
+        for _, frame in task.frames[after:_FIRST_TOKEN]:
+            await send(frame)
+        while not task.is_over:
+            await task.changed.wait()
+        await super().write(task, max(after, _FIRST_TOKEN), send)
 
 
 def _last(task: Task) -> tuple[str, dict[str, object]]:

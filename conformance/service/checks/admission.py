@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from conformance.check import Level
 from conformance.findings import NotApplicable
-from conformance.service.check import ADMITTED, ENVELOPE, STATUS, Group, ServiceCheck
+from conformance.service.check import ADMITTED, ENVELOPE, RETRIABLE, STATUS, Group, ServiceCheck
 
 if TYPE_CHECKING:
     from conformance.service.visit import Visit
@@ -103,6 +103,10 @@ async def _too_large_for_the_pool(visit: Visit) -> None:
     reply = await visit.offer(visit.task(ctx=visit.facts.ctx_max + 1))
     is_refused = visit.expect(400 <= reply.status < 600, "an error for a ctx beyond the pool's", reply)
     visit.expect(not is_refused or bool(reply.code), "an error with a code", reply)
+    if visit.facts.max_tokens_out is not None:
+        most = visit.facts.max_tokens_out
+        long = await visit.offer(visit.task(max_tokens=most + 1, ctx=visit.facts.ctx_max))
+        visit.expect(400 <= long.status < 600, f"an error for more than {most} tokens", long)
 
 
 async def _output_mode(visit: Visit) -> None:
@@ -114,6 +118,23 @@ async def _unknown_pin(visit: Visit) -> None:
     for _ in range(2):
         body = visit.task(placement={"mode": "pin", "pin_pool_id": "no-such-pool"})
         visit.refused(await visit.offer(body), "INVALID_PARAMS", "a pin of an unknown pool")
+    if visit.facts.pool_id:
+        pin = {"mode": "pin", "pin_pool_id": visit.facts.pool_id}
+        other = next(each for each in visit.spec.engines if each != visit.facts.engine)
+        reply = await visit.offer(visit.task(engine=other, placement=pin))
+        visit.refused(reply, "INVALID_PARAMS", f"a pin of {visit.facts.pool_id}, which does not run {other}")
+
+
+async def _pinned(visit: Visit) -> None:
+    pools = [pool_id for pool_id in (visit.facts.pool_id,) if pool_id]
+    if not pools:
+        raise NotApplicable("the capabilities name no pool")
+    for pool_id in pools:
+        reading = await visit.complete(visit.task(placement={"mode": "pin", "pin_pool_id": pool_id}))
+        told = reading.frames[0].data.get("pool_id")
+        if told is None:
+            raise NotApplicable("`started` does not tell the pool")
+        visit.expect(told == pool_id, f"pool_id {pool_id} in `started` of a task that pins it", told)
 
 
 async def _unknown_model(visit: Visit) -> None:
@@ -145,6 +166,14 @@ CHECKS = (
         group=Group.ERRORS,
         requirements=("OC-CTRL-2030a",),
         play=_errors,
+    ),
+    ServiceCheck(
+        id=RETRIABLE,
+        title="an error says whether it is worth another try, as the table has it",
+        group=Group.ERRORS,
+        requirements=("OC-CTRL-2032",),
+        play=_errors,
+        causes=("the field is left out where it is false",),
     ),
     ServiceCheck(
         id=ADMITTED,
@@ -210,7 +239,7 @@ CHECKS = (
     ),
     ServiceCheck(
         id="S-ADM-09",
-        title="a task beyond the pool's context is refused at admission",
+        title="a task beyond the pool's context or token limit is refused at admission",
         group=Group.ADMISSION,
         requirements=("OC-CTRL-2010", "OC-CORE-1012"),
         play=_too_large_for_the_pool,
@@ -224,10 +253,18 @@ CHECKS = (
     ),
     ServiceCheck(
         id="S-ADM-11",
-        title="a pin of an unknown pool is refused, the same way every time",
+        title="a pin that is unknown or does not fit is refused, the same way every time",
         group=Group.ADMISSION,
         requirements=("OC-CTRL-2014",),
         play=_unknown_pin,
+    ),
+    ServiceCheck(
+        id="S-ADM-13",
+        title="a task that pins a pool goes there",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2013",),
+        play=_pinned,
+        causes=("the pin is checked and then forgotten",),
     ),
     ServiceCheck(
         id="S-ADM-12",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from conformance.service.visit import Visit
 
 _DEADLINE_MS = 400
+_LONG_ENOUGH_MS = 500
+_LONG_ENOUGH_TOKENS = 8
+"""From when on the arrival of tokens says something about when they were written."""
+_SAME_ENGINE = ("pool_id", "replica_id", "engine_version", "model_digest")
 _LATE_S = 2.0
 """How late a frame may be that a bound promises: schedulers and networks are between."""
 
@@ -77,6 +81,33 @@ async def _resume_after_leaving(visit: Visit) -> None:
     visit.expect(not second.is_canceled, "a task that runs on within the window", second.kinds)
     whole = await visit.read(task_id)
     _expect_same(visit, whole, second, seen)
+
+
+async def _same_seed(visit: Visit) -> None:
+    if "seed" not in visit.facts.features:
+        raise NotApplicable("the pool does not say that it takes a seed")
+    fields = {"seed": 4711, "sampling": {"temperature": 0.8}, "max_tokens": min(16, visit.facts.max_tokens)}
+    once, again = [await visit.complete(visit.task(**fields)) for _ in range(2)]
+    told = [[reading.frames[0].data.get(name) for name in _SAME_ENGINE] for reading in (once, again)]
+    if told[0] != told[1]:
+        raise NotApplicable(f"two tasks went to two engines: {told[0]} and {told[1]}")
+    texts = ["".join(str(frame.data.get("t")) for frame in reading.tokens) for reading in (once, again)]
+    visit.expect(texts[0] == texts[1], f"the same text for the same seed: {texts[0]!r}", repr(texts[1]))
+
+
+async def _as_they_come(visit: Visit) -> None:
+    """The engine's own time for the tokens has to pass between the first of them and the last."""
+    reading = await visit.complete(visit.long_task())
+    last = reading.last
+    decode_ms = last.data.get("decode_time_ms") if last is not None else None
+    if not isinstance(decode_ms, int) or decode_ms < _LONG_ENOUGH_MS or len(reading.tokens) < _LONG_ENOUGH_TOKENS:
+        raise NotApplicable(f"{len(reading.tokens)} tokens in {decode_ms} ms are too few to tell; see --max-tokens")
+    last_at, middle_at = reading.tokens[-1].at, reading.tokens[len(reading.tokens) // 2].at
+    spread_ms, half_ms = 1000 * (last_at - reading.tokens[0].at), 1000 * (last_at - middle_at)
+    told = f"{spread_ms:.0f} ms from the first to the last"
+    visit.expect(spread_ms >= decode_ms / 2, f"tokens over the {decode_ms} ms in which they were made", told)
+    told = f"{half_ms:.0f} ms from the middle one to the last"
+    visit.expect(half_ms >= decode_ms / 8, f"no half of the tokens together after {decode_ms} ms", told)
 
 
 async def _last_event_id(visit: Visit) -> None:
@@ -219,5 +250,21 @@ CHECKS = (
         requirements=("OC-CORE-1022", "OC-CORE-1020"),
         play=_deadline,
         causes=("the deadline holds for the wait only", "it is measured from the first token"),
+    ),
+    ServiceCheck(
+        id="S-STR-15",
+        title="the same request with the same seed gives the same text",
+        group=Group.STREAM,
+        requirements=("OC-CORE-1030",),
+        play=_same_seed,
+        causes=("the seed is not passed on", "the engine's answer depends on what else it computes at that time"),
+    ),
+    ServiceCheck(
+        id="S-STR-16",
+        title="tokens are written as they are made",
+        group=Group.STREAM,
+        requirements=("OC-CTRL-2026", "OC-CTRL-2026a"),
+        play=_as_they_come,
+        causes=("a proxy gathers the answer before it passes it on", "a window that gathers frames is on"),
     ),
 )

@@ -86,13 +86,15 @@ def test_a_stream_that_goes_on_begins_in_the_middle() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "owners"),
     [
-        (400, b'{"code":"INVALID_PARAMS","message":"m"}', set()),
-        (413, b'{"code":"INVALID_PARAMS","message":"m"}', set()),
-        (500, b'{"code":"INVALID_PARAMS","message":"m"}', {"S-ERR-02"}),
+        (400, b'{"code":"INVALID_PARAMS","message":"m","retriable":false}', set()),
+        (400, b'{"code":"INVALID_PARAMS","message":"m"}', {"S-ERR-04"}),
+        (400, b'{"code":"INVALID_PARAMS","message":"m","retriable":true}', {"S-ERR-04"}),
+        (413, b'{"code":"INVALID_PARAMS","message":"m","retriable":false}', set()),
+        (500, b'{"code":"INVALID_PARAMS","message":"m","retriable":false}', {"S-ERR-02"}),
         (400, b'{"code":"NO_SUCH_CODE","message":"m"}', {"S-ERR-01"}),
-        (400, b'{"code":"INVALID_PARAMS"}', {"S-ERR-01"}),
+        (400, b'{"code":"INVALID_PARAMS","retriable":false}', {"S-ERR-01"}),
         (400, b"no", {"S-ERR-01"}),
-        (429, b'{"code":"ADMISSION_REJECT","message":"m"}', {"S-ERR-03"}),
+        (429, b'{"code":"ADMISSION_REJECT","message":"m","retriable":true}', {"S-ERR-03"}),
     ],
 )
 def test_an_error_is_held_to_the_table(status: int, body: bytes, owners: set[str]) -> None:
