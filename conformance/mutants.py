@@ -20,6 +20,7 @@ from .runner import run_checks
 from .selection import select_whole
 from .zoo import (
     blind_faults,
+    bound_faults,
     cancel_faults,
     error_faults,
     escape_faults,
@@ -62,6 +63,7 @@ class Kill:
 
 
 _FAULTS = (
+    bound_faults,
     cancel_faults,
     stopping_faults,
     stream_faults,

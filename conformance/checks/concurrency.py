@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.check import Check, Group, Scene, each, one
-from conformance.engines.script import Accept, Finish, Script, Text
+import trio
+
+from adapter_api import Token
+from conformance.check import Check, Group, Level, Scene, each, one
+from conformance.engines.script import Accept, Finish, Pause, Script, Text
+from conformance.findings import Finding
 from conformance.reading import Plan
 from conformance.times import STEP_S
 
-from .scripts import FINISH_AT_S, WORDS, steady
+from .scripts import ACCEPT_AT_S, FINISH_AT_S, FIRST_TOKEN_AT_S, WORDS, steady
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from adapter_api import TokenEvent
     from conformance.lab import Lab
 
 
+_PIECE = 1024
+_FLOOD = 160
+"""Pieces of a flood: more than twice what lies between engine and adapter at any moment."""
+_LATE_S = STEP_S
 _AWAY_S = 10.0  # long enough for everything that does not wait for the consumer
 
 
@@ -58,6 +69,66 @@ async def an_unread_stream_slows_the_engine(lab: Lab) -> None:
         lab.expect("CON-03", count == 4096 * 1024, "every character in the end", f"{count} of them")
 
 
+async def two_tasks_read_one_stream(lab: Lab, when: tuple[float, int]) -> None:
+    """Read a stream in one task, and from some instant on in a second one too."""
+    from_s, checkpoints = when
+    lab.given.append(f"a second task reads the same stream from t={from_s:g} s and {checkpoints} checkpoints on")
+    got: list[tuple[str, TokenEvent]] = []
+    async with lab.open(steady()) as bench, bench.rig.adapter.submit(bench.request()) as events:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_read, lab, "first", events, got)
+            await lab.until(from_s, checkpoints)
+            nursery.start_soon(_read, lab, "second", events, got)
+        await _read(lab, "whoever is left", events, got)
+    tokens = [event for _, event in got if isinstance(event, Token)]
+    text, places = "".join(token.t for token in tokens), [token.i for token in tokens]
+    is_whole = text == "".join(WORDS) and places == list(range(len(WORDS)))
+    lab.expect("CON-05", is_whole, f"each token once and in order: {''.join(WORDS)!r}", f"{text!r} with i={places}")
+    others = [event.kind.value for _, event in got if event.kind.value not in {"token", "metrics"}]
+    lab.expect("CON-05", others == ["started", "end"], "`started` and `end`, once each", f"{others}")
+
+
+async def _read(lab: Lab, who: str, events: AsyncIterator[TokenEvent], got: list[tuple[str, TokenEvent]]) -> None:
+    """Read to the end or until the stream refuses a second reader; write down what was given."""
+    try:
+        async for event in events:
+            lab.transcript.note(who, f"got {event!r}")
+            got.append((who, event))
+    except (RuntimeError, trio.BusyResourceError) as refusal:
+        lab.transcript.note(who, f"was refused with {refusal!r}")
+    except Exception as error:  # noqa: BLE001 - whatever a foreign adapter throws is a finding
+        entry = lab.transcript.note(who, f"got {error!r}")
+        lab.find(Finding("CON-05", "BusyResourceError, RuntimeError or no error at all", f"{error!r}"), entry)
+
+
+async def a_flood_starves_nobody(lab: Lab, count: int) -> None:
+    """Let one engine's answer be much at once, while others say a word each step; compare when their words come."""
+    flood = Script.of(Pause(FIRST_TOKEN_AT_S), Accept(), *[Text("x" * _PIECE)] * _FLOOD, Finish())
+    lab.given.append(f"the first stream is one of {_FLOOD} pieces at once; {count} others say a word a step")
+    async with lab.open(flood, steady(), slots=count + 1) as bench:
+        big = bench.start()
+        await lab.settle()
+        others = [bench.start() for _ in range(count)]
+        for reading in (big, *others):
+            await reading.over.wait()
+        for reading in others:
+            late = [frame for n, frame in enumerate(reading.tokens) if frame.at_s > _due_s(n) + _LATE_S]
+            actual = f"{reading.who} got {[f'{frame.what} at t={frame.at_s:g}' for frame in late]}"
+            lab.expect("CON-07", not late, f"each word within {_LATE_S:g} s", actual, *late)
+        first = min((reading.tokens[0] for reading in others if reading.tokens), key=lambda frame: frame.number)
+        last = max((reading.tokens[0] for reading in others if reading.tokens), key=lambda frame: frame.number)
+        between = sum(first.number < frame.number < last.number for frame in big.tokens)
+        expected = f"at most {_FLOOD // 2} pieces of the flood between the neighbours' first words"
+        lab.expect("CON-07", between <= _FLOOD // 2, expected, f"{between} of {len(big.tokens)}", last)
+        before = sum(frame.number < first.number for frame in big.tokens)
+        expected = f"a neighbour's word, due at the same instant, before half of the {_FLOOD} pieces"
+        lab.expect("CON-07", before <= _FLOOD // 2, expected, f"{before} pieces were given before", first)
+
+
+def _due_s(number: int) -> float:
+    return FIRST_TOKEN_AT_S + number * STEP_S
+
+
 _MIX = Scene(
     name="side-by-side",
     how="2, 8 and 32 streams at once, each with words of its own.",
@@ -68,6 +139,31 @@ _SLOW = Scene(
 )
 _UNREAD = Scene(
     name="unread", how="Four megabytes for a consumer that looks away.", cases=one(an_unread_stream_slows_the_engine)
+)
+
+_TWO_READERS = Scene(
+    name="two-readers",
+    how="Two tasks read one stream: from the start, and from the instant of each event on, and a checkpoint later.",
+    cases=each(
+        two_tasks_read_one_stream,
+        {
+            f"{name}-tie+{extra}": (at_s, extra)
+            for name, at_s in {
+                "start": 0.0,
+                "accept": ACCEPT_AT_S,
+                "token-0": FIRST_TOKEN_AT_S,
+                "token-2": FIRST_TOKEN_AT_S + 2 * STEP_S,
+                "end": FINISH_AT_S,
+            }.items()
+            for extra in range(2)
+        },
+        2,
+    ),
+)
+_FAIR = Scene(
+    name="flood",
+    how="One stream is a flood, 7 others say a word each step.",
+    cases=each(a_flood_starves_nobody, {"7": 7}),
 )
 
 CHECKS = (
@@ -94,5 +190,25 @@ CHECKS = (
         requirements=("ADAPT-3000e",),
         scenes=(_SLOW,),
         causes=("one reader task that waits for each consumer in turn",),
+    ),
+    Check(
+        id="CON-05",
+        title="two tasks that read one stream lose, double and mix up nothing",
+        group=Group.CONCURRENCY,
+        requirements=("ADAPT-3000g",),
+        scenes=(_TWO_READERS,),
+        causes=("the reader's state is kept over a wait", "a second waiter takes the place of the first"),
+    ),
+    Check(
+        id="CON-07",
+        title="no stream starves beside a flood",
+        group=Group.CONCURRENCY,
+        level=Level.SHOULD,
+        requirements=("ADAPT-3000h",),
+        scenes=(_FAIR,),
+        causes=(
+            "one task reads for all and serves one stream until it is empty",
+            "tokens of all pass one narrow channel",
+        ),
     ),
 )

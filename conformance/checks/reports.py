@@ -12,6 +12,7 @@ from conformance.engines.script import Accept, Script, Stall, Text
 from conformance.subject import SEED
 from conformance.times import STEP_S
 
+from .bounds import HANGING
 from .renewals import BESIDE, LIVES, REPLICAS, RESTARTS, SILENT
 from .scripts import quick
 
@@ -223,7 +224,7 @@ CHECKS = (
     _report(
         "HPC-02",
         "reports are given, and in time",
-        (_DEAD, SILENT, _TEN_TIMES),
+        (_DEAD, SILENT, HANGING, _TEN_TIMES),
         "ADAPT-3000",
         "ADAPT-3000b",
         causes=("a route of the engine that has another name", "a report without a bound of its own"),

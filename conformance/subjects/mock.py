@@ -21,6 +21,7 @@ from conformance.wire_faults import ANY, fault_of
 from specs import ErrorPhase
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
     from adapter_api import AdapterFactory, JsonValue, TaskRequest
@@ -70,7 +71,7 @@ class MockSubject:
                 engine_version=ENGINE_VERSION,
                 stop=mock.engine.stop,
                 start=mock.engine.start,
-                forget=lambda: None,  # it keeps nothing of what is over
+                forget=mock.engine.asked.clear,
             )
 
 
@@ -84,6 +85,8 @@ class _MockFacts(Protocol):
 
 
 class _MockEngine(Protocol):
+    asked: deque[TaskRequest]
+
     def stop(self) -> None: ...
     def start(self) -> None: ...
 
