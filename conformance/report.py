@@ -226,7 +226,8 @@ def _verdict(report: SuiteReport, took_s: float) -> tuple[str, str]:
     ran = f"{tally}; {_count(report.cases, 'case')} in {took_s:.1f} s"
     match report.exit_code:
         case Exit.CONFORMING:
-            return f"{report.subject} conforms: {ran}", "bold green"
+            extent = ", as far as a running engine shows" if any(each.is_out_of_reach for each in report.checks) else ""
+            return f"{report.subject} conforms{extent}: {ran}", "bold green"
         case Exit.NOT_CONFORMING:
             return f"{report.subject} does not conform: {ran}", "bold red"
         case Exit.KIT_ERROR:

@@ -6,6 +6,7 @@ the adapter's connections, and nothing of what the engine thinks of it.
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -17,7 +18,7 @@ import trio
 from adapter_api import AdapterContext, AdapterNotFound, PoolId, ReplicaId, Secret, WorkerError, load_factory
 
 from .findings import NotApplicable
-from .loading import NoSubject, find_object
+from .loading import NoSubject, find_object, unknown
 from .subject import SCRIPTS, SECRETS, Rig
 
 if TYPE_CHECKING:
@@ -97,7 +98,34 @@ def running_engine(adapter: str, settings: Mapping[str, object]) -> RunningEngin
     """Return the adapter, named as an engine or as MODULE:NAME of its factory; raise `NoSubject`."""
     told = [f"--engine-url {_without_password(str(settings['url']))}"]
     told += [f"--setting {name}={value}" for name, value in settings.items() if name not in {"url", "api_key"}]
-    return RunningEngine(name=" ".join((adapter, *told)), factory=_factory(adapter), settings=settings)
+    factory = _factory(adapter)
+    return RunningEngine(name=" ".join((adapter, *told)), factory=factory, settings=_read(factory, settings))
+
+
+def _read(factory: AdapterFactory, settings: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the settings with the types that the adapter's schema has for them.
+
+    Raises `NoSubject` for an address without a scheme, and for a setting that the adapter does not have.
+    """
+    known = cast("Mapping[str, object]", factory.settings_schema.get("properties", {}))
+    if "url" not in known:
+        raise NoSubject(f"the adapter of {factory.engine} takes no address: it has no running engine to be tried on")
+    if "://" not in str(settings["url"]):
+        raise NoSubject(f"--engine-url is an address with its scheme, as in http://{settings['url']}")
+    for name in settings:
+        if name not in known:
+            raise NoSubject(f"--setting: {unknown('setting', name, known)}")
+    return {name: _typed(value, known[name]) for name, value in settings.items()}
+
+
+def _typed(value: object, rule: object) -> object:
+    """Return what was typed as what it says in JSON, unless the rule of the setting has it for a text."""
+    if not isinstance(value, str) or '"string"' in json.dumps(rule):
+        return value
+    try:
+        return cast("object", json.loads(value))
+    except ValueError:
+        return value  # the adapter will say what is wrong with it
 
 
 def _factory(name: str) -> AdapterFactory:

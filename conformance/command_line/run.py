@@ -97,6 +97,8 @@ def run(given: RunArguments) -> int:
     began_s = time.perf_counter()
     cases = sum(plays_of(case, subject) for scene in selection.plays for case in selection.cases(scene, subject, spec))
     report.begin(subject.name, selection.checks, spec, given.seed, cases)
+    if given.engine_url is not None:
+        report.say("  on a running engine, in real time: some seconds for each case", "dim")
     result = run_checks(
         subject, selection, spec, every=every, seed=given.seed, twice=not given.once, heard=report.heard
     )

@@ -43,7 +43,8 @@ def test_what_holds_for_any_engine_is_tried_in_real_time(capsys: pytest.CaptureF
         code = run("--adapter", "llamacpp", "--engine-url", url, "--only", "HPC-06,HPC-07,TMO-01,ERR-01,FRM-07")
     shown = capsys.readouterr().out
     assert code == Exit.CONFORMING, shown
-    assert f"llamacpp --engine-url {url} conforms: 2 pass, 3 n/a; 2 cases in" in shown
+    assert "on a running engine, in real time" in shown
+    assert f"llamacpp --engine-url {url} conforms, as far as a running engine shows: 2 pass, 3 n/a; 2 cases" in shown
     assert "n/a: a running engine does as it likes, and this needs one that does as it is told:" in shown
     assert "FRM-07, ERR-01, TMO-01" in shown
     assert f"  {'time-outs':<16}{0:>5} played" in shown
@@ -59,7 +60,13 @@ def test_only_what_needs_a_script_is_no_verdict(capsys: pytest.CaptureFixture[st
     ("arguments", "words"),
     [
         (["--adapter", "llamacpp", "--engine-url", "http://127.0.0.1:9"], "the engine is not ready: "),
-        (["--adapter", "llamacpp", "--engine-url", "nowhere"], "the adapter cannot be opened: "),
+        (["--adapter", "llamacpp", "--engine-url", "nowhere:8081"], "with its scheme, as in http://nowhere:8081"),
+        (["--adapter", "llamacpp", "--engine-url", "http://a b"], "the adapter cannot be opened: "),
+        (["--adapter", "mock", "--engine-url", "http://127.0.0.1:9"], "the adapter of mock takes no address"),
+        (
+            ["--adapter", "llamacpp", "--engine-url", "http://127.0.0.1:9", "--setting", "api_kei=x"],
+            "there is no setting 'api_kei'; did you mean api_key?",
+        ),
         (["--adapter", "llamap", "--engine-url", "http://127.0.0.1:9"], "no adapter for engine 'llamap'"),
         (
             ["--adapter", "conformance.subjects:VLLM", "--engine-url", "http://127.0.0.1:9"],
@@ -76,9 +83,18 @@ def test_wrong_usage_says_what_is_wrong(arguments: list[str], words: str, capsys
 
 @pytest.mark.req("HTU-1004")
 def test_no_credential_is_in_the_name_that_reports_show() -> None:
-    settings = {"url": "http://user:hunter22@host:1/v1", "api_key": "sk-hunter33", "model": "big"}
+    settings = {"url": "http://user:hunter22@host:1/v1", "api_key": "sk-hunter33", "model_digest": "big"}
     subject = running_engine("adapters.llamacpp:factory", settings)
-    assert subject.name == "adapters.llamacpp:factory --engine-url http://host:1/v1 --setting model=big"
+    assert subject.name == "adapters.llamacpp:factory --engine-url http://host:1/v1 --setting model_digest=big"
     assert {"scripts", "secrets"} == set(subject.limits)
+    assert subject.settings["api_key"] == "sk-hunter33"
     with pytest.raises(NoSubject):
         running_engine("nobody", settings)
+
+
+def test_a_setting_has_the_type_that_the_adapter_wants() -> None:
+    typed = {"ctx_max": "4096", "verify_tls": "false", "engine_version": "7", "timeouts": '{"idle_ms": 900}'}
+    subject = running_engine("llamacpp", {"url": "http://host:1", **typed})
+    assert subject.settings["ctx_max"] == 4096
+    assert subject.settings["verify_tls"] is False
+    assert subject.settings["engine_version"] == "7"
