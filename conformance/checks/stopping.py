@@ -257,7 +257,7 @@ CHECKS = (
         title="who is cancelled while connecting or between two tries ends at once and tries no more",
         group=Group.CANCEL,
         level=Level.SHOULD,
-        requirements=("ADAPT-3005g",),
+        requirements=("ADAPT-3005h",),
         scenes=(_GIVEN_UP,),
         causes=("a shield around the connect or the pause", "the connection is made by a task of the adapter's own"),
     ),
