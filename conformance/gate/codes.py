@@ -132,6 +132,8 @@ _PROOFS = (
          "restore the file from version control, or take out the line, then run: conformance gate --fix"),
     Code("SPEC121", "mark on no test", "The function is not called `test…`, so it is never run and proves nothing.",
          "put the mark on the test, or name the function `test_…`"),
+    Code("SPEC122", "broken adapter defined twice", "Of two with one name evidence tells only what became of one.",
+         "give one of them a name of its own"),
 )  # fmt: skip
 
 _EXCEPTIONS = (

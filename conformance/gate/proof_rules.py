@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from specs import Requirement
 
-    from .facts import CheckFact, Project
+    from .facts import CheckFact, MutantFact, Project
 
 _ADVICE = frozenset({Keyword.SHOULD, Keyword.SHOULD_NOT})
 
@@ -80,7 +80,11 @@ def animals(project: Project) -> Iterator[Finding]:
     for check in project.checks:
         if check.level is Level.MUST and not proofs.is_backed(check) and not proofs.is_excluded(check.id, "mutant"):
             yield _check(check, "SPEC107", f"no broken adapter is caught by {check.id}")
+    names: dict[str, MutantFact] = {}
     for each in project.mutants:
+        if names.setdefault(each.name, each) is not each:
+            message = f"{each.name} is defined already, at {names[each.name].place}"
+            yield Finding("SPEC122", each.place, each.name, message)
         if each.killed_by not in known:
             yield Finding("SPEC108", each.place, each.name, f"{each.name} is to be caught by {each.killed_by}")
         elif kills is not None and each.killed_by not in kills.get(each.name, ()):

@@ -168,6 +168,12 @@ PROOFS = [
         mutants(*MUTANTS, MutantFact(name="is-lost", killed_by="CK-99", place=Place("zoo.py", 9))),
     ),
     suite(
+        "an animal twice",
+        "SPEC122",
+        ("zoo.py", "9"),
+        mutants(*MUTANTS, replace(MUTANTS[0], place=Place("zoo.py", 9))),
+    ),
+    suite(
         "an animal that escapes",
         "SPEC109",
         ("zoo.py", "9"),
