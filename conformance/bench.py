@@ -67,7 +67,7 @@ class Bench:
         """The requests for work as they reached the engine; `NotApplicable` if it does not tell."""
         received = self.rig.facts.received if isinstance(self.rig.facts, Hearing) else None
         if received is None:
-            raise NotApplicable("the engine's facts do not tell what reached it")
+            raise NotApplicable("the engine's facts do not tell what reached it: see `received` of a double")
         return received
 
     def request(self, **fields: object) -> TaskRequest:

@@ -156,13 +156,6 @@ CHECKS = (
         causes=("an exception of the HTTP library", "a parse error", "an ExceptionGroup from a nursery inside"),
     ),
     _always(
-        "RED-09",
-        "the engine's address is told to nobody",
-        Group.REDACTION,
-        "ADAPT-3011",
-        causes=("the URL in the message of a connection error",),
-    ),
-    _always(
         "LEA-01",
         "no task outlives the call that started it",
         Group.LEAKS,

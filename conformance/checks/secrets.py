@@ -20,6 +20,8 @@ from conformance.findings import Finding, NotApplicable, NotTestable, Stop
 from conformance.listening import listening
 from conformance.times import STEP_S
 
+from .corners import CUT_KEY
+from .everyday import EVERYDAY
 from .scripts import steady
 
 if TYPE_CHECKING:
@@ -205,7 +207,7 @@ CHECKS = (
         title="a credential that the engine sends back goes no further",
         group=Group.REDACTION,
         requirements=("ADAPT-3014", "HTU-1004"),
-        scenes=(_ECHOED,),
+        scenes=(_ECHOED, CUT_KEY),
         causes=(
             "the engine's body quoted or logged as it stands",
             "a header of the answer quoted: advice, a request id, a content type",
@@ -227,5 +229,13 @@ CHECKS = (
         requirements=("ADAPT-3014b", "HTU-1004m"),
         scenes=(_IN_PIECES,),
         causes=("each piece redacted by itself", "a body logged while it is read"),
+    ),
+    Check(
+        id="RED-09",
+        title="the engine's address is told to nobody",
+        group=Group.REDACTION,
+        requirements=("ADAPT-3011",),
+        scenes=(EVERYDAY, _ADDRESSES),
+        causes=("the URL in the message of a connection error", "the URL in the detail of health"),
     ),
 )

@@ -18,12 +18,14 @@ from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     import trio
 
-    from adapter_api import AdapterContext, TokenEvent
+    from adapter_api import AdapterContext, TaskId, TaskRequest, TokenEvent, WorkerAdapter
 
     from .plain.adapter import Parts
+    from .wrapper import Events, Surroundings
 
 log = logging.getLogger("zoo")
 
@@ -210,6 +212,47 @@ class RedactsTheModel(Stream):
         return (event,)
 
 
+class RedactsWhatLooksLikeAKey(Stream):
+    """Masks a word of the model that begins as keys do."""
+
+    def change(self, event: TokenEvent) -> Iterable[TokenEvent]:
+        if isinstance(event, Token) and event.t.startswith("sk-"):
+            return (replace(event, t="[redacted]"),)
+        return (event,)
+
+
+class ShowsThePrompt(Stream):
+    """Has what it was asked in the repr of its streams."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.request.prompt!r}>"
+
+
+class LogsCanceledPrompts(Wrapper):
+    """Logs what was asked when it is canceled."""
+
+    def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
+        super().__init__(inner, around)
+        self.asked: dict[TaskId, TaskRequest] = {}
+
+    def submit(self, request: TaskRequest) -> AbstractAsyncContextManager[Events]:
+        self.asked[request.task_id] = request
+        return super().submit(request)
+
+    async def cancel(self, task_id: TaskId) -> None:
+        await super().cancel(task_id)
+        if task_id in self.asked:
+            log.info("canceled: %.60s", self.asked[task_id].prompt)
+
+
+class TellsTheAddressOfTheDead(Wrapper):
+    """Tells in the health of a dead engine where it was."""
+
+    async def health(self) -> WorkerHealth:
+        health = await self.inner.health()
+        return health if health.live else replace(health, detail=f"nobody at {self.around.address}")
+
+
 MUTANTS = (
     Mutant(QuotesItsKey, "RED-01"),
     Mutant(ShowsItsKey, "RED-01"),
@@ -217,6 +260,10 @@ MUTANTS = (
     Mutant(CutsItsKey, "RED-01"),
     Mutant(QuotesTheAddress, "RED-09", "llamacpp"),
     Mutant(RedactsTheModel, "RED-05"),
+    Mutant(RedactsWhatLooksLikeAKey, "RED-05", "llamacpp"),
+    Mutant(ShowsThePrompt, "RED-08"),
+    Mutant(LogsCanceledPrompts, "RED-08", "vllm"),
+    Mutant(TellsTheAddressOfTheDead, "RED-09", "tgi"),
     Mutant(LogsPrompts, "RED-08"),
     Mutant(QuotesTheEngine, "RED-02", "plain"),
     Mutant(QuotesPlainText, "RED-02", "plain"),
