@@ -16,6 +16,7 @@ from conformance.engines.script import Accept, Script, Stall, Text
 from conformance.reading import Plan
 from conformance.times import ACK_BOUND_S, CLEANUP_BOUND_S, RELEASE_BOUND_S, STEP_S
 
+from .corners import ALIKE, CANCELED_IN_ONE_PIECE
 from .scripts import FINISH_AT_S, WORDS, Moment, beside, moments, stalls_after, steady, ties
 
 if TYPE_CHECKING:
@@ -305,7 +306,7 @@ CHECKS = (
     _cancel(
         "CAN-01",
         "no token after cancel() has returned",
-        _RACES,
+        (*_RACES, CANCELED_IN_ONE_PIECE),
         "ADAPT-3101a",
         causes=(
             "the cancel flag is looked at, then a checkpoint passes, then the token is given",
@@ -353,7 +354,7 @@ CHECKS = (
     _cancel(
         "CAN-08",
         "cancelling one stream leaves the others alone",
-        (_SIBLINGS, _IN_LINE),
+        (_SIBLINGS, _IN_LINE, ALIKE),
         "ADAPT-3101g",
         causes=("one flag for the whole adapter", "a shared connection is closed"),
     ),

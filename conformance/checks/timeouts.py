@@ -13,6 +13,7 @@ from conformance.engines.script import Accept, Finish, Pause, Script, Stall, Tex
 from conformance.reading import Plan
 from conformance.times import STEP_S, TICK_S
 
+from .corners import LATE_HEAD, LATE_TALK
 from .scripts import FIRST_TOKEN_S, IDLE_S, stalls_after
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ CHECKS = (
         title="silence ends at its bound, not before and not after",
         group=Group.TIMEOUTS,
         requirements=("ADAPT-3005", "HTU-1005", "HTU-1005a"),
-        scenes=(_SILENCE,),
+        scenes=(_SILENCE, LATE_HEAD),
         causes=("keep-alives count as progress", "one timeout for everything"),
     ),
     Check(
@@ -166,7 +167,7 @@ CHECKS = (
         title="the request's own deadline runs from its submit and ends as DeadlineUnmet",
         group=Group.TIMEOUTS,
         requirements=("ADAPT-3005d",),
-        scenes=(_DEADLINE,),
+        scenes=(_DEADLINE, LATE_TALK),
         causes=("the deadline is left to the service", "each token, or the answer's head, starts the deadline again"),
     ),
 )

@@ -58,6 +58,7 @@ class Exchange:
         self._http = http
         self._sizes: Iterator[int] | None = None
         self._held: bytearray | None = None
+        self._held_body = bytearray()
         self._writing = trio.StrictFIFOLock()
         self._is_cut = False
 
@@ -71,11 +72,12 @@ class Exchange:
         self._sizes = itertools.cycle(sizes)
 
     def hold(self) -> None:
-        """From here on keep what is written until `release`."""
+        """From here on keep what is written until `release`; the body then leaves in one chunk."""
         self._held = bytearray()
 
     async def release(self) -> None:
         """Write what is kept, in one piece."""
+        await self._send_body()
         if self._held:
             held, self._held = bytes(self._held), None
             await self._write(held)
@@ -97,11 +99,14 @@ class Exchange:
 
     async def send(self, data: bytes) -> None:
         """Send one chunk; no bytes, no chunk."""
-        if data:
+        if self._held is not None:
+            self._held_body += data
+        elif data:
             await self._write(self._http.send(h11.Data(data=data)) or b"")
 
     async def end(self, *, closes: bool = False) -> None:
         """End the chunked body; `closes` the connection after it, whatever the headers said."""
+        await self._send_body()
         await self._write(self._http.send(h11.EndOfMessage()) or b"")
         self.is_complete = True
         self._is_cut = closes
@@ -109,6 +114,7 @@ class Exchange:
     async def cut(self) -> None:
         """Close the connection in the middle of the answer."""
         if self.is_started:
+            await self._send_body()
             await self._write(b"40\r\n")  # promises 64 bytes that never come; a client may leave meanwhile
             await self.release()
         self._is_cut = True
@@ -118,6 +124,11 @@ class Exchange:
         """Reset the connection."""
         self._is_cut = True
         reset_stream(self._stream)
+
+    async def _send_body(self) -> None:
+        body, self._held_body = bytes(self._held_body), bytearray()
+        if body:
+            await self._write(self._http.send(h11.Data(data=body)) or b"")
 
     async def _write(self, wire: bytes) -> None:
         if self._held is not None:

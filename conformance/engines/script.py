@@ -60,7 +60,7 @@ class SplitBytesAt:
 class Together:
     """From here on what this answer writes leaves in one piece: when the engine pauses, stalls or has its last word.
 
-    Over HTTP/1.1; over gRPC each message leaves by itself.
+    Over HTTP/1.1, where it is one chunk too; over gRPC each message leaves by itself.
     """
 
 

@@ -299,6 +299,10 @@ async def test_what_belongs_together_leaves_in_one_piece(last: Step, autojump_cl
     async with open_llamacpp(QUIET, script) as double, open_call(double, "/completion", asks()) as call:
         before, after = [bytes(await call.stream.receive_some()) for _ in range(2)]
         assert trio.current_time() == 1.0
+    assert (before.count(b"data: "), before.count(b"\r\n\r\n")) == (2, 1)
+    assert len(before.partition(b"\r\n\r\n")[2].split(b"\r\n")) == 3, (
+        "one chunk: its size, its bytes and nothing behind"
+    )
     assert [word in before for word in (b"One", b" two", b" three")] == [True, True, False]
     assert [word in after for word in (b" two", b" three", b" four")] == [False, True, True]
 
