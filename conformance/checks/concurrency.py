@@ -13,6 +13,7 @@ from conformance.findings import Finding
 from conformance.reading import Plan
 from conformance.times import STEP_S
 
+from .corners import IN_PIECES_SIDE_BY_SIDE
 from .scripts import ACCEPT_AT_S, FINISH_AT_S, FIRST_TOKEN_AT_S, WORDS, steady
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ CHECKS = (
         title="streams side by side do not mix",
         group=Group.CONCURRENCY,
         requirements=("ADAPT-3000e",),
-        scenes=(_MIX,),
+        scenes=(_MIX, IN_PIECES_SIDE_BY_SIDE),
         causes=("a buffer or counter at the adapter instead of the stream",),
     ),
     Check(

@@ -12,6 +12,7 @@ from conformance.check import Case, Check, Group, Level, Scene, each, joined
 from conformance.engines.script import Accept, Cut, Die, Fail, Reset, Script, Step, Text
 from conformance.times import RELEASE_BOUND_S, STEP_S
 
+from .corners import FAILS_IN_ONE_PIECE, LONG_WORDS
 from .scripts import FIRST_TOKEN_S, IDLE_S, WORDS, steady
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ CHECKS = (
             "ADAPT-3002d",
             "ADAPT-3002a",
         ),
-        scenes=(LATE, BROKEN_OFF),
+        scenes=(LATE, BROKEN_OFF, FAILS_IN_ONE_PIECE),
         causes=("tokens of the same read are dropped when the error is found",),
     ),
     Check(
@@ -205,7 +206,7 @@ CHECKS = (
         group=Group.ERRORS,
         level=Level.SHOULD,
         requirements=("ADAPT-3002c",),
-        scenes=(TABLE,),
+        scenes=(TABLE, LONG_WORDS),
     ),
     Check(
         id="FRM-13",
