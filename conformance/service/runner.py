@@ -19,7 +19,7 @@ from conformance.transcript import Transcript
 from .client import WireFault
 from .judging import judged
 from .target import Facts, facts_from
-from .visit import Visit
+from .visit import OverTooSoon, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +37,8 @@ SCENE = "play"
 """In place of a scene's name; the name of the case is the id of the check that is played."""
 LONGEST_S = 120.0
 """A play that takes longer than this is stopped: the service answers, but too slowly to be tried."""
+_TRIES = 3
+_MORE_TOKENS = "; see --max-tokens"
 _UNAUTHORIZED = 401
 _WAITED = "nothing came"
 
@@ -151,6 +153,15 @@ def _not_played(check: ServiceCheck, why: Excuse) -> CaseReport:
 
 
 async def _play(check: ServiceCheck, target: Target, facts: Facts, spec: Specification) -> CaseReport:
+    """Play a check, again if it needed a long answer and the engine happened to say little."""
+    for _ in range(_TRIES - 1):
+        played = await _play_once(check, target, facts, spec)
+        if played.excuse is None or not played.excuse.reason.endswith(_MORE_TOKENS):
+            return played
+    return await _play_once(check, target, facts, spec)
+
+
+async def _play_once(check: ServiceCheck, target: Target, facts: Facts, spec: Specification) -> CaseReport:
     excuse: Excuse | None = None
     kit_error: str | None = None
     async with trio.open_nursery() as nursery:
@@ -168,6 +179,9 @@ async def _play(check: ServiceCheck, target: Target, facts: Facts, spec: Specifi
             excuse = Excuse(Outcome.NOT_APPLICABLE, str(reason))
         except NotTestable as reason:
             excuse = Excuse(Outcome.NOT_TESTABLE, str(reason))
+        except OverTooSoon as reason:
+            why = f"an answer of up to {facts.max_tokens} tokens is over {reason}{_MORE_TOKENS}"
+            excuse = Excuse(Outcome.NOT_TESTABLE, why)
         except Exception:  # noqa: BLE001 - whatever a play throws besides is a fault of the kit
             kit_error = traceback.format_exc()
         finally:

@@ -47,6 +47,11 @@ PROMPT = "Count slowly from one to a thousand, one number a line."
 
 
 @final
+class OverTooSoon(Exception):
+    """An answer that was to be long was over; the text says before what. The next one may be longer."""
+
+
+@final
 class Visit:
     """One check's stay at a service."""
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from conformance.findings import NotApplicable, NotTestable
+from conformance.findings import NotApplicable
 from conformance.service.check import Group, ServiceCheck
+from conformance.service.visit import OverTooSoon
 
 if TYPE_CHECKING:
     from conformance.service.client import Reply
@@ -38,7 +39,7 @@ async def _cancel_midway(visit: Visit, after: int, *, by_delete: bool = False) -
         _acknowledged(visit, reply, "the cancel of a running task")
         await reading.over()
     if reading.last is not None and reading.last.at < acknowledged_at and not reading.is_canceled:
-        raise NotTestable(f"{visit.facts.max_tokens} tokens are over before they can be cancelled; see --max-tokens")
+        raise OverTooSoon("before it can be cancelled")
     return reading, acknowledged_at
 
 
@@ -62,7 +63,7 @@ async def _before_it_is_read(visit: Visit) -> None:
     _acknowledged(visit, await visit.cancel(task_id), "the cancel of a task that nobody reads")
     reading = await visit.read(task_id)
     if not reading.is_canceled and not _comes_slowly(reading):
-        raise NotTestable(f"{visit.facts.max_tokens} tokens are over before they can be cancelled; see --max-tokens")
+        raise OverTooSoon("before it can be cancelled")
     visit.expect(reading.is_canceled, "`end` with canceled: true", reading.kinds)
 
 

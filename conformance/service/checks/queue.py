@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from conformance.check import Level
-from conformance.findings import NotApplicable, NotTestable
+from conformance.findings import NotApplicable
 from conformance.service import check as ids
 from conformance.service.check import Group, ServiceCheck
+from conformance.service.visit import OverTooSoon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +40,7 @@ async def _still_there(visit: Visit, task_ids: Iterable[str]) -> None:
     for task_id in task_ids:
         await visit.cancel(task_id)
         if not (await visit.read(task_id)).is_canceled:
-            raise NotTestable(f"{visit.facts.max_tokens} tokens are over while others wait; see --max-tokens")
+            raise OverTooSoon("while others wait for its slot")
 
 
 async def _turns(visit: Visit, bodies: Iterable[dict[str, object]]) -> list[float]:

@@ -9,6 +9,7 @@ import trio
 from conformance.findings import NotApplicable, NotTestable
 from conformance.service import check as ids
 from conformance.service.check import Group, ServiceCheck
+from conformance.service.visit import OverTooSoon
 
 if TYPE_CHECKING:
     from conformance.service.stream import Reading
@@ -138,7 +139,7 @@ async def _deadline(visit: Visit) -> None:
     took_s = trio.current_time() - began
     last = reading.last
     if last is not None and last.event == "end" and 1000 * took_s < _DEADLINE_MS:
-        raise NotTestable(f"{visit.facts.max_tokens} tokens took {took_s:.2g} s: ask for more with --max-tokens")
+        raise OverTooSoon(f"in {took_s:.2g} s, before its deadline")
     is_it = last is not None and last.event == "error" and last.data.get("code") == "DEADLINE_UNMET"
     visit.expect(is_it, f"`error` with DEADLINE_UNMET after {_DEADLINE_MS} ms", last.text if last else reading.kinds)
     visit.expect(

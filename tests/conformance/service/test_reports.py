@@ -257,3 +257,17 @@ def test_every_option_about_the_service_is_said_again(
     with listening(QuotesTheToken) as url:
         assert run("--url", url, *options.split(), "--only", "s-red-01") == Exit.NOT_CONFORMING
     assert f"reproduce conformance service --url {url} {options} --only S-RED-01" in capsys.readouterr().out
+
+
+class SaysLittleAtFirst(Service):
+    """Its first two answers are short, whatever they are asked for."""
+
+    async def decode(self, task: Task) -> None:
+        if len(self.tasks) <= 2:
+            task.body["max_tokens"] = 1
+        await super().decode(task)
+
+
+async def test_an_answer_that_happens_to_be_short_is_asked_for_again(autojump_clock: object) -> None:
+    report = await visited(SaysLittleAtFirst, [SERVICE_CHECKS["S-CAN-04"], SERVICE_CHECKS["S-STR-14"]])
+    assert [each.outcome for each in report.checks] == [Outcome.PASS, Outcome.PASS], report.checks
