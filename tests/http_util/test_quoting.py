@@ -31,5 +31,6 @@ async def test_a_content_type_is_quoted_if_it_is_a_usual_one(content_type: str, 
 
 @pytest.mark.req("ADAPT-3014")
 @pytest.mark.parametrize("library", ["hpack.hpack", "httpcore.http11", "httpcore.proxy"])
-def test_libraries_log_no_headers(library: str) -> None:
+def test_libraries_log_no_headers(library: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
     assert not logging.getLogger(library).isEnabledFor(logging.DEBUG)

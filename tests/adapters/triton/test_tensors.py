@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
-from adapters.triton.tensors import Tensor, TensorSpec, column, filled, packed, unpacked
+from adapter_api import AdapterError
+from adapters.triton.bodies import check_room
+from adapters.triton.tensors import Tensor, TensorSpec, column, filled, has_room, packed, unpacked
 
 pytestmark = pytest.mark.req("OC-ADAPT-5060")
 
@@ -80,3 +82,29 @@ def test_a_value_that_does_not_fit_is_refused_without_being_quoted(datatype: str
     with pytest.raises(ValueError, match=r"`x` cannot hold|no way to pack") as refused:
         packed(Tensor("x", datatype, (1,), (value,)))
     assert str(value) not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "texts", "fits"),
+    [
+        ((1,), ["a"], True),
+        ((1,), ["a", "b"], False),
+        ((-1,), ["a", "b"], True),
+        ((-1, 1), ["a", "b"], True),
+        ((2,), ["a", "b"], True),
+        ((1,), "a", True),
+        ((1,), 7, True),
+    ],
+)
+def test_a_list_needs_room(shape: tuple[int, ...], texts: list[str] | str | int, fits: bool) -> None:
+    assert has_room(TensorSpec("stop", "BYTES", shape), texts) is fits
+
+
+@pytest.mark.req("ADAPT-3003e")
+def test_a_list_without_room_is_refused_by_its_name() -> None:
+    with pytest.raises(AdapterError, match="`sampling_param_stop`") as caught:
+        check_room(
+            {"sampling_param_stop": ["a", "b"]},
+            {"sampling_param_stop": TensorSpec("sampling_param_stop", "BYTES", (1,))},
+        )
+    assert caught.value.blames_request
