@@ -102,9 +102,7 @@ def test_a_list_needs_room(shape: tuple[int, ...], texts: list[str] | str | int,
 
 @pytest.mark.req("ADAPT-3003e")
 def test_a_list_without_room_is_refused_by_its_name() -> None:
+    one_text = TensorSpec("sampling_param_stop", "BYTES", (1,))
     with pytest.raises(AdapterError, match="`sampling_param_stop`") as caught:
-        check_room(
-            {"sampling_param_stop": ["a", "b"]},
-            {"sampling_param_stop": TensorSpec("sampling_param_stop", "BYTES", (1,))},
-        )
+        check_room({one_text.name: ["a", "b"]}, {one_text.name: one_text})
     assert caught.value.blames_request
