@@ -30,6 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--conformance-baseline", type=Path, metavar="FILE", help="failures that are known")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known that the gate reads, so that no project has to."""
+    config.addinivalue_line("markers", "req(*ids): the requirements that a test holds the code to")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add a test for each check, and one for the verdict."""
