@@ -218,14 +218,13 @@ class EventStream:
             await self._body.aclose()
 
     async def _next_events(self) -> list[ServerEvent]:
-        while True:
-            broken: WorkerError | None = None
+        broken: WorkerError | None = None
+        while broken is None:
             try:
                 chunk = await self._body.receive()
             except httpx.RequestError as failure:
-                chunk, broken = b"", worker_error(failure, self.phase)
-            if broken is not None:
-                raise broken
+                broken = worker_error(failure, self.phase)
+                continue
             try:
                 events = self._decoder.feed(chunk) if chunk else self._decoder.close()
             except EventTooLarge as failure:
@@ -233,6 +232,7 @@ class EventStream:
             self._ended = not chunk
             if events or not chunk:
                 return events
+        raise broken
 
     async def _explained(self, error: WorkerError) -> WorkerError:
         if self.explain is not None:
