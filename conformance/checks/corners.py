@@ -97,6 +97,7 @@ async def a_key_is_cut_nowhere(lab: Lab, before: int) -> None:
 
 async def is_short_whatever_is_said(lab: Lab) -> None:
     """Let the engine refuse with two thousand characters of reasons."""
+    lab.need("wire")
     async with lab.open(Script.of(Fail(400, "invalid_request_error", _MANY_WORDS))) as bench:
         error = (await bench.read()).error
         count = error.message.count("reason") if error is not None else 0
