@@ -65,6 +65,8 @@ async def is_canceled_in_the_middle_of_a_piece(lab: Lab) -> None:
         await reading.over.wait()
         late = reading.tokens[1:]
         lab.expect("CAN-01", not late, "no token after cancel() has returned", f"{len(late)} came", *late)
+        told, last = reading.end.tokens_out if reading.end else None, reading.frames[-1:]
+        lab.expect("SCH-07", told == 1, "tokens_out=1, the token that was given", f"tokens_out={told}", *last)
 
 
 async def streams_do_not_mix_in_pieces(lab: Lab, sizes: tuple[int, ...]) -> None:

@@ -10,6 +10,7 @@ from conformance.check import Case, Check, Group, Level, Scene, each, joined, on
 from conformance.engines.script import Accept, Finish, Pause, Ping, Script, SplitBytesAt, Text, Usage
 from conformance.times import STEP_S
 
+from .corners import CANCELED_IN_ONE_PIECE
 from .everyday import EVERYDAY
 from .scripts import FIRST_TOKEN_AT_S, WORDS, quick, steady
 
@@ -283,6 +284,7 @@ CHECKS = (
                 cases=each(is_counted_by_the_engine, _COUNTS),
             ),
             Scene(name="decode-time", how="A decode time known to the tick.", cases=one(is_timed)),
+            CANCELED_IN_ONE_PIECE,
         ),
         "ADAPT-3010f",
         "ADAPT-3010g",

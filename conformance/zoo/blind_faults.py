@@ -156,4 +156,8 @@ MUTANTS = (
     Mutant(StopsAtTheReason, "SCH-07", base="plain"),
     Mutant(RemembersThatAllWasWell, "HPC-01", base="plain"),
     Mutant(ClosesOnlyUnderAReader, "CAN-07", base="plain"),
+    Mutant(CancelsByPrefix, "CAN-08", base="plain"),
+    Mutant(AllowsTwice, "TMO-01", base="plain"),
+    Mutant(CountsFromTheHead, "TMO-05", base="plain"),
+    Mutant(CountsWhatNobodyGot, "SCH-07", base="plain"),
 )

@@ -543,4 +543,9 @@ MUTANTS = (
     Mutant(HearsAdviceOnlyOfLimits, "ERR-09", base="plain"),
     Mutant(TakesSecondsForMilliseconds, "ERR-09", base="plain"),
     Mutant(QuotesUnmasked, "RED-01", base="plain"),
+    Mutant(DecodesTwice, "FRM-07", base="plain"),
+    Mutant(LosesTokensBesideAnError, "ERR-04", base="plain"),
+    Mutant(SharesItsReader, "CON-01", base="plain"),
+    Mutant(CutsBeforeItMasks, "RED-02", base="plain"),
+    Mutant(QuotesWithoutEnd, "ERR-07", base="plain"),
 )
