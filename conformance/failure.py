@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 WIDTH = 112
 _LONGEST_LINE = 400
 _SHOWN_FINDINGS = 3
+_SHOWN_GIVEN = 4
 _INDENT = " " * 12
 
 
@@ -72,9 +73,15 @@ def _head(report: CheckReport, spec: Specification) -> Iterator[str]:
 
 
 def _story(report: CheckReport, case: CaseReport, about: UnderTest) -> Iterator[str]:
-    yield from _field("given", (about.named(case), *case.given))
+    yield from _field("given", (about.named(case), *_first(case.given)))
     yield from _findings(case.told_of(report.check.id))
     yield from _frames(case, about.clock)
+
+
+def _first(lines: Sequence[str]) -> Iterator[str]:
+    yield from lines[:_SHOWN_GIVEN]
+    if len(lines) > _SHOWN_GIVEN:
+        yield f"and {len(lines) - _SHOWN_GIVEN} more scripts like these"
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
@@ -89,7 +96,8 @@ def _frames(case: CaseReport, clock: str) -> Iterator[str]:
     entries = case.transcript.around_marks()
     if not entries:
         return
-    yield f"  frames    ({clock}; > is where it went wrong)"
+    where = "> is where it went wrong" if case.transcript.marked else "up to where it was seen"
+    yield f"  frames    ({clock}; {where})"
     if entries[0].number:
         yield f"{_INDENT}... {entries[0].number} before"
     for entry in entries:

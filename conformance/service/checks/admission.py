@@ -166,6 +166,10 @@ CHECKS = (
         group=Group.ERRORS,
         requirements=("OC-CTRL-2030a",),
         play=_errors,
+        causes=(
+            "the status is chosen where the error is raised, not where it is written",
+            "a proxy turns a status into its own",
+        ),
     ),
     ServiceCheck(
         id=RETRIABLE,
@@ -181,6 +185,10 @@ CHECKS = (
         group=Group.ADMISSION,
         requirements=("OC-CTRL-2050", "OC-CTRL-2063"),
         play=_admits,
+        causes=(
+            "a body of its own instead of the request's ids",
+            "a field that is null instead of absent",
+        ),
     ),
     ServiceCheck(
         id="S-ADM-02",
@@ -213,6 +221,7 @@ CHECKS = (
         requirements=("OC-CTRL-2030c",),
         play=_suggests,
         level=Level.SHOULD,
+        causes=("the decoder's message is passed on as it is",),
     ),
     ServiceCheck(
         id="S-ADM-06",
@@ -220,6 +229,10 @@ CHECKS = (
         group=Group.ADMISSION,
         requirements=("OC-CTRL-2010c",),
         play=_two_prompts,
+        causes=(
+            "one of them wins silently",
+            "`messages` are made a prompt before both are looked at",
+        ),
     ),
     ServiceCheck(
         id="S-ADM-07",
@@ -243,6 +256,10 @@ CHECKS = (
         group=Group.ADMISSION,
         requirements=("OC-CTRL-2010", "OC-CORE-1012"),
         play=_too_large_for_the_pool,
+        causes=(
+            "the limit is found when the task starts",
+            "the engine's own refusal is waited for",
+        ),
     ),
     ServiceCheck(
         id="S-ADM-10",
@@ -250,6 +267,7 @@ CHECKS = (
         group=Group.ADMISSION,
         requirements=("OC-CTRL-2010f",),
         play=_output_mode,
+        causes=("the field is an enumeration in the decoder",),
     ),
     ServiceCheck(
         id="S-ADM-11",
@@ -257,6 +275,10 @@ CHECKS = (
         group=Group.ADMISSION,
         requirements=("OC-CTRL-2014",),
         play=_unknown_pin,
+        causes=(
+            "a pin is taken for a wish",
+            "the engine of the pool wins over that of the request",
+        ),
     ),
     ServiceCheck(
         id="S-ADM-13",
@@ -272,5 +294,9 @@ CHECKS = (
         group=Group.ADMISSION,
         requirements=("OC-CORE-1013", "OC-CTRL-2030"),
         play=_unknown_model,
+        causes=(
+            "the model is looked up when the task starts",
+            "any name is passed on to the engine",
+        ),
     ),
 )

@@ -146,6 +146,7 @@ CHECKS = (
         group=Group.CANCEL,
         requirements=("SSE-1002b",),
         play=_before_it_is_read,
+        causes=("a cancel is handed to the stream, and there is none",),
     ),
     ServiceCheck(
         id="S-CAN-04",
@@ -161,6 +162,10 @@ CHECKS = (
         group=Group.CANCEL,
         requirements=("SSE-1002c",),
         play=_again,
+        causes=(
+            "a task that is cancelled is unknown from then on",
+            "the second cancel makes a second end",
+        ),
     ),
     ServiceCheck(
         id="S-CAN-06",
@@ -176,6 +181,10 @@ CHECKS = (
         group=Group.CANCEL,
         requirements=("OC-CTRL-2004b",),
         play=_by_delete,
+        causes=(
+            "DELETE takes the task away instead",
+            "DELETE waits for the task to end",
+        ),
     ),
     ServiceCheck(
         id="S-CAN-08",

@@ -140,6 +140,10 @@ CHECKS = (
         group=Group.HTTP,
         requirements=("OC-CTRL-2004a",),
         play=_routes,
+        causes=(
+            "a proxy changes the media type",
+            "an answer is made by a helper that always says JSON",
+        ),
     ),
     ServiceCheck(
         id="S-HTTP-06",
@@ -147,6 +151,10 @@ CHECKS = (
         group=Group.HTTP,
         requirements=("OC-CTRL-2004c",),
         play=_methods,
+        causes=(
+            "the framework's own 405 leaves the service, without an envelope",
+            "a method that is not known falls through to a 404",
+        ),
     ),
     ServiceCheck(
         id="S-HTTP-07",
@@ -154,6 +162,7 @@ CHECKS = (
         group=Group.HTTP,
         requirements=("OC-CTRL-2004c",),
         play=_options,
+        causes=("OPTIONS is answered by a layer for CORS that does not know the routes",),
     ),
     ServiceCheck(
         id="S-HTTP-08",
@@ -161,6 +170,10 @@ CHECKS = (
         group=Group.HTTP,
         requirements=("OC-CTRL-2004d",),
         play=_head,
+        causes=(
+            "HEAD is not routed where GET is",
+            "the length of an empty body stands in the head",
+        ),
     ),
     ServiceCheck(
         id="S-HTTP-09",

@@ -174,6 +174,10 @@ CHECKS = (
         group=Group.QUEUE,
         requirements=("OC-CTRL-2010e",),
         play=_infeasible,
+        causes=(
+            "the prediction is made after the deadline was looked at",
+            "no prediction is made as long as no task has ended",
+        ),
     ),
     ServiceCheck(
         id="S-QUE-03",

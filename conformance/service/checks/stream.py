@@ -162,6 +162,10 @@ CHECKS = (
         group=Group.STREAM,
         requirements=("OC-CTRL-2020a", "OC-CTRL-2021", "OC-CTRL-2029"),
         play=_errors_in_streams,
+        causes=(
+            "a field of an inner event leaks into the frame",
+            "numbers are written as text, or integers as 1.0",
+        ),
     ),
     ServiceCheck(
         id=ids.NUMBERED,
@@ -169,6 +173,10 @@ CHECKS = (
         group=Group.STREAM,
         requirements=("OC-CTRL-2020b",),
         play=_everyday,
+        causes=(
+            "heartbeats are counted",
+            "ids are given when frames are written, not when they are made",
+        ),
     ),
     ServiceCheck(
         id=ids.INDEXED,
@@ -176,6 +184,10 @@ CHECKS = (
         group=Group.STREAM,
         requirements=("OC-CTRL-2027b",),
         play=_everyday,
+        causes=(
+            "tokens are counted over all tasks",
+            "the index is the engine's and not the frame's",
+        ),
     ),
     ServiceCheck(
         id=ids.ENDED,
@@ -183,6 +195,10 @@ CHECKS = (
         group=Group.STREAM,
         requirements=("OC-CTRL-2027d", "OC-CTRL-2027", "OC-CTRL-2028"),
         play=_errors_in_streams,
+        causes=(
+            "the connection is kept open for another frame",
+            "a failure closes the connection and says nothing",
+        ),
     ),
     ServiceCheck(
         id=ids.STREAM_HEAD,
@@ -198,6 +214,10 @@ CHECKS = (
         group=Group.STREAM,
         requirements=("OC-CTRL-2030",),
         play=_errors_in_streams,
+        causes=(
+            "a code of admission is used after it",
+            "an exception's name is the code",
+        ),
     ),
     ServiceCheck(
         id="S-STR-08",
@@ -229,6 +249,10 @@ CHECKS = (
         group=Group.STREAM,
         requirements=("SSE-1003c",),
         play=_resume_while_running,
+        causes=(
+            "a reader that joins is given what comes from then on",
+            "frames that were sent are forgotten",
+        ),
     ),
     ServiceCheck(
         id="S-STR-12",
@@ -236,6 +260,10 @@ CHECKS = (
         group=Group.STREAM,
         requirements=("SSE-1003b", "SSE-1003c"),
         play=_resume_after_leaving,
+        causes=(
+            "the window begins at the last frame and not when the reader leaves",
+            "a task is cancelled in the handler of its stream",
+        ),
     ),
     ServiceCheck(
         id="S-STR-13",
@@ -243,6 +271,10 @@ CHECKS = (
         group=Group.STREAM,
         requirements=("OC-CTRL-2034",),
         play=_last_event_id,
+        causes=(
+            "the header is read when the stream has begun",
+            "what is no number counts as 0",
+        ),
     ),
     ServiceCheck(
         id="S-STR-14",

@@ -184,6 +184,7 @@ CHECKS = (
         group=Group.AUTH,
         requirements=("AUTH-1008",),
         play=_open_probes,
+        causes=("the token is asked for before the route is looked at",),
     ),
     ServiceCheck(
         id="S-OBS-01",
@@ -191,6 +192,10 @@ CHECKS = (
         group=Group.OBSERVABILITY,
         requirements=("OC-CTRL-2060", "OC-CTRL-2061", "OC-CTRL-2063"),
         play=_capabilities,
+        causes=(
+            "what is not known is null, or guessed",
+            "pools are listed when they are ready only",
+        ),
     ),
     ServiceCheck(
         id="S-OBS-02",
@@ -198,6 +203,10 @@ CHECKS = (
         group=Group.OBSERVABILITY,
         requirements=("OC-CTRL-2001", "OC-CTRL-2063"),
         play=_pools,
+        causes=(
+            "a state in words where the schema has a boolean",
+            "a pool that is not ready has no health",
+        ),
     ),
     ServiceCheck(
         id="S-OBS-03",
@@ -205,6 +214,10 @@ CHECKS = (
         group=Group.OBSERVABILITY,
         requirements=("OC-CTRL-2004a",),
         play=_probes,
+        causes=(
+            "/readyz waits for every pool where one is enough",
+            "a proxy answers for the service",
+        ),
     ),
     ServiceCheck(
         id="S-OBS-04",
@@ -220,6 +233,10 @@ CHECKS = (
         group=Group.OBSERVABILITY,
         requirements=("OC-CTRL-2051",),
         play=_counted,
+        causes=(
+            "a task is counted when it ends only",
+            "each replica counts for itself and one of them is asked",
+        ),
     ),
     ServiceCheck(
         id="S-OBS-06",
@@ -227,6 +244,10 @@ CHECKS = (
         group=Group.OBSERVABILITY,
         requirements=("OC-METRICS-7102", "OC-METRICS-7102a"),
         play=_labels,
+        causes=(
+            "the id of a request, a session or a replica's process is a label",
+            "a model's name as the client wrote it is a label",
+        ),
     ),
     ServiceCheck(
         id=SECRET,

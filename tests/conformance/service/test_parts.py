@@ -116,3 +116,7 @@ def test_it_shares_no_code_with_what_it_judges() -> None:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [each.name for each in node.names] if isinstance(node, ast.Import) else []
             assert not {name.partition(".")[0] for name in names} & {"orchestratord", "http_util", "adapters"}, path
+
+
+def test_every_check_says_what_usually_breaks_it() -> None:
+    assert not [check.id for check in SERVICE_CHECKS.values() if not check.causes]
