@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, final
 
 import trio
 
-from adapter_api import TaskId, TaskRequest, WorkerError
+from adapter_api import Capabilities, TaskId, TaskRequest, WorkerError, WorkerHealth, WorkerProps
 
 from .findings import Finding, NotApplicable, Stop
 from .reading import Reading, escaped
@@ -20,8 +20,6 @@ from .times import ACK_BOUND_S, STEP_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-
-    from adapter_api import Capabilities, WorkerHealth, WorkerProps
 
     from .engines.received import Received
     from .lab import Lab
@@ -56,6 +54,7 @@ class Bench:
         self.rig = rig
         self._readers = readers
         self._requests = 0
+        self._started: list[Reading] = []
 
     @property
     def facts(self) -> EngineFacts:
@@ -84,7 +83,10 @@ class Bench:
         self, request: TaskRequest | None = None, plan: Plan | None = None, nursery: trio.Nursery | None = None
     ) -> Reading:
         """Submit and read in a task of its own."""
+        if any(not other.over.is_set() for other in self._started):
+            self.lab.need("parallel")
         reading = Reading(self.lab, self.rig.adapter, request or self.request(), plan)
+        self._started.append(reading)
         (nursery or self._readers).start_soon(reading.run, name=f"reader of {reading.who}")
         return reading
 
@@ -118,22 +120,29 @@ class Bench:
     async def health(self) -> WorkerHealth:
         """Ask for health, which may not raise."""
         try:
-            return await self._call("health()", "HPC-02", REPORT_BOUND_S, self.rig.adapter.health)
+            return await self._asked("health()", self.rig.adapter.health, WorkerHealth)
         except WorkerError as error:
             self.lab.find(Finding("HPC-01", "a report, also of an engine in trouble", f"health() raised {error!r}"))
             raise Stop from error
 
     async def props(self) -> WorkerProps:
         """Ask for props."""
-        return await self._call("props()", "HPC-02", REPORT_BOUND_S, self.rig.adapter.props)
+        return await self._asked("props()", self.rig.adapter.props, WorkerProps)
 
     async def capabilities(self) -> Capabilities:
         """Ask for capabilities."""
-        return await self._call("capabilities()", "HPC-02", REPORT_BOUND_S, self.rig.adapter.capabilities)
+        return await self._asked("capabilities()", self.rig.adapter.capabilities, Capabilities)
 
     async def engine_version(self) -> str:
         """Ask for the engine's version."""
-        return await self._call("engine_version()", "HPC-02", REPORT_BOUND_S, self.rig.adapter.engine_version)
+        return await self._asked("engine_version()", self.rig.adapter.engine_version, str)
+
+    async def _asked(self, name: str, work: Callable[[], Awaitable[T]], kind: type[T]) -> T:
+        """Ask for a report; one that is of another kind than it has to be is a finding and ends the case."""
+        result = await self._call(name, "HPC-02", REPORT_BOUND_S, work)
+        is_right = isinstance(result, kind)
+        self.lab.require("HPC-02", is_right, f"{name} to return a {kind.__name__}", f"it returned {result!r}")
+        return result
 
     async def _call(
         self, name: str, bound_id: str, bound_s: float, work: Callable[[], Awaitable[T]], raise_id: str = "ERR-05"
