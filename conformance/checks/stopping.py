@@ -71,7 +71,6 @@ async def _stops_before_its_start(lab: Lab, bench: Bench, reading: Reading) -> N
     ack = await bench.cancel(reading.request.task_id)
     if not was_submitted:  # unknown at that time, so nothing was canceled
         await reading.over.wait()
-        lab.expect("CAN-04", reading.text == "".join(WORDS), "a later submit to be served", f"{reading.text!r}")
         return
     with trio.move_on_after(ACK_BOUND_S):
         await reading.over.wait()

@@ -155,12 +155,12 @@ class TakesItsLeave(Wrapper):
 
 
 class AsksBeforeItSends(Wrapper):
-    """Asks how the engine is before each submit, whatever the answer."""
+    """Asks how the engine is before it lets a consumer in, whatever the answer."""
 
     @asynccontextmanager
     async def stream(self, request: TaskRequest) -> AsyncIterator[Events]:
-        await self.health()
         async with super().stream(request) as events:
+            await self.health()
             yield events
 
 
