@@ -25,6 +25,7 @@ MEANS: Mapping[str, str] = {
     "own-reasons": "the engine may end an answer for a reason that the contract has no word for",
     "stop-strings": "the engine ends an answer before a string that the request names",
     "counts": "the engine counts tokens",
+    "parallel": "the adapter takes a request while another is under way",
     "long-answers": "an answer may be millions of characters long",
 }
 """Name of a means -> what it is."""

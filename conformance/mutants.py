@@ -106,7 +106,7 @@ def blamed(reference: Reference, *, schedules: int = MOST_SEEDS) -> tuple[Sequen
     """
     every = list(CHECKS.values())
     selection = FewSchedules.of(select_whole(every), schedules)
-    subject = zoo_subject(reference.name, reference.animal, reference.base)
+    subject = zoo_subject(reference.name, reference.animal, reference.base, reference.limits)
     result = run_checks(subject, selection, specs.load(), every=every, stop_early=True)
     broken = result.having(Outcome.FAIL, Outcome.WARN, Outcome.NOT_TESTABLE)
     return [each for each in broken if each.check.id not in reference.warns], result.exit_code

@@ -158,6 +158,7 @@ async def the_consumer_does_not_read(lab: Lab, after_s: float) -> None:
 
 async def the_second_consumer_leaves(lab: Lab, is_cancelled: bool) -> None:
     """Let the second of three consumers go, by leaving or under cancellation; the others read on for long."""
+    lab.need("parallel")
     lab.given.append(f"three streams; the second consumer {'is cancelled' if is_cancelled else 'leaves'} early")
     words = tuple(f" {number}" for number in range(40))
     async with lab.open(steady(words)) as bench:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .subject import Animal
 
 
@@ -36,11 +38,15 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An odd adapter that conforms; `warns` are the checks of SHOULD rules that it does not follow."""
+    """An odd adapter that conforms; `warns` are the checks of SHOULD rules that it does not follow.
+
+    `limits` are what cannot be induced with it, beyond those of its base: name of the means -> why.
+    """
 
     animal: Animal
     warns: frozenset[str] = frozenset()
     base: str = "mock"
+    limits: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from adapter_api import Failed, Metrics, Started, Token, WorkerError
+from adapter_api import Capabilities, Failed, Metrics, PoolUnavailable, Started, Token, WorkerError
 from conformance.times import STEP_S
 
 from .animals import Reference
@@ -19,7 +19,7 @@ from .wrapper import Stream, Wrapper
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from adapter_api import TaskId, TaskRequest, TokenEvent, WorkerProps
+    from adapter_api import TaskId, TaskRequest, TokenEvent
 
     from .wrapper import Events
 
@@ -165,13 +165,23 @@ class AsksBeforeItSends(Wrapper):
 
 
 class TakesOneAtATime(Wrapper):
-    """Takes one request at a time, and refuses another meanwhile."""
+    """Takes one request at a time and says so, and refuses another meanwhile."""
 
     is_busy = False
 
-    async def props(self) -> WorkerProps:
-        props = await super().props()
-        return replace(props, slots_total=1, slots_free=int(not self.is_busy))
+    async def capabilities(self) -> Capabilities:
+        return replace(await super().capabilities(), concurrency=1)
+
+    @asynccontextmanager
+    async def stream(self, request: TaskRequest) -> AsyncIterator[Events]:
+        if self.is_busy:
+            raise PoolUnavailable("asking the engine: it has one request already")
+        self.is_busy = True
+        try:
+            async with super().stream(request) as events:
+                yield events
+        finally:
+            self.is_busy = False
 
 
 _LATE = frozenset({"FRM-08"})
@@ -187,4 +197,5 @@ REFERENCES = (
     Reference(TakesItsTimeToStop),
     Reference(TakesItsLeave),
     Reference(AsksBeforeItSends),
+    Reference(TakesOneAtATime, limits={"parallel": "it takes one request at a time"}),
 )

@@ -6,7 +6,7 @@ An animal is put around the adapter of a base, or it is the plain adapter with o
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -31,10 +31,10 @@ BASES: Mapping[str, Subject] = {**SUBJECTS, PLAIN.name: PLAIN, ODD.name: ODD}
 """The subjects that animals are made from, by name."""
 
 
-def zoo_subject(name: str, animal: Animal, base: str) -> Subject:
-    """Return the subject whose adapter is this animal."""
+def zoo_subject(name: str, animal: Animal, base: str, limits: Mapping[str, str] | None = None) -> Subject:
+    """Return the subject whose adapter is this animal; `limits` are beyond those of its base."""
     if issubclass(animal, Stream | Wrapper):
-        return ZooSubject(name, BASES[base], cast("type[Stream | Wrapper]", animal))
+        return ZooSubject(name, BASES[base], cast("type[Stream | Wrapper]", animal), limits or {})
     return plain_subject(name, cast("Part", animal))
 
 
@@ -45,6 +45,7 @@ class ZooSubject:
     name: str
     base: Subject
     animal: type[Stream | Wrapper]
+    own_limits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def engine(self) -> str:
@@ -53,8 +54,8 @@ class ZooSubject:
 
     @property
     def limits(self) -> Mapping[str, str]:
-        """The limits of the base."""
-        return self.base.limits
+        """The limits of the base, and its own."""
+        return {**self.base.limits, **self.own_limits}
 
     def faults(self, spec: Specification) -> Sequence[Fault]:
         """The faults of the base."""
