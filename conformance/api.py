@@ -15,7 +15,7 @@ import specs
 
 from .baseline import today, with_baseline
 from .beginning import where_to_begin
-from .canary import Canaries
+from .canary import Canaries, written
 from .catalogue import CHECKS
 from .check import MOST_SEEDS
 from .failure import failure_text
@@ -26,7 +26,7 @@ from .runner import run_checks
 from .selection import select_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from .check import Check
     from .gate.facts import Expected
@@ -95,11 +95,13 @@ def _check(check_id: str) -> Check:
     return CHECKS[check_id]
 
 
-def mask_for(seed: int) -> Callable[[str], str]:
-    """Return a function that takes out every canary that a run with this seed may have used."""
-    used = [Canaries(seed + extra) for extra in range(MOST_SEEDS)]
+def mask_for(seed: int, secrets: Collection[str] = ()) -> Callable[[str], str]:
+    """Return a function that takes out every canary that a run with this seed may have used, and these secrets."""
+    used, known = [Canaries(seed + extra) for extra in range(MOST_SEEDS)], written(secrets)
 
     def mask(text: str) -> str:
+        for form in known:
+            text = text.replace(form, "[redacted:setting]")
         for canaries in used:
             text = canaries.mask(text)
         return text

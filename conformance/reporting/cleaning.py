@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from conformance.api import mask_for
-from conformance.canary import written
 from conformance.findings import Finding
 from conformance.portable import portable
 from conformance.transcript import Entry, Transcript
@@ -57,11 +56,9 @@ def cleaned(report: SuiteReport, spec: Specification, secrets: Collection[str] =
 
 def cleaner(seed: int, spec: Specification, secrets: Collection[str] = ()) -> Clean:
     """Return a function that cleans one text of a run with this seed."""
-    mask, rules, known = mask_for(seed), _rules(spec), written(secrets)
+    mask, rules = mask_for(seed, secrets), _rules(spec)
 
     def clean(text: str) -> str:
-        for form in known:
-            text = text.replace(form, "[redacted:setting]")
         text = mask(text)
         for kind, pattern in rules:
             text = pattern.sub(partial(_marked, kind), text)
