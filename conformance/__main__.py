@@ -17,6 +17,7 @@ from .command_line import init as starting
 from .command_line import listing
 from .command_line import mutants as hunting
 from .command_line import run as running
+from .command_line import soak as soaking
 from .command_line.output import expect_output, print_to_nowhere
 from .gate.command import GateArguments, add_arguments, gate
 from .hand.command import EngineArguments, add_engines, run_engine
@@ -38,6 +39,7 @@ Prove an engine adapter: play scripted engines to it in virtual time and hold it
   conformance list                              the checks
   conformance explain CAN-01                    what a check asks for, and why
   conformance mutants                           prove the kit: broken adapters, each caught
+  conformance soak --adapter mock --runs 1000   see whether a run is ever not the same
   conformance gate                              prove the specification: everything agrees
   conformance service --url http://host:8080    prove a running service over HTTP
   conformance engine vllm                       run an engine without a model, for hand use"""
@@ -106,6 +108,11 @@ def mutants(arguments: Arguments) -> int:
     return hunting.mutants(cast("hunting.MutantsArguments", arguments))
 
 
+def soak(arguments: Arguments) -> int:
+    """Play the same run again and again."""
+    return soaking.run_soak(cast("soaking.SoakArguments", arguments))
+
+
 def judge(arguments: Arguments) -> int:
     """Tell whether specification, checks, tests and code agree."""
     return gate(cast("GateArguments", arguments))
@@ -132,6 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_explain_arguments(_command(commands, "explain", explain, "explain a check"))
     hunts = _command(commands, "mutants", mutants, "prove the kit on broken and on odd adapters", epilog=hunting.ABOUT)
     hunting.add_mutants_arguments(hunts)
+    soaks = _command(commands, "soak", soak, "play the same run many times and compare", epilog=soaking.ABOUT)
+    soaking.add_soak_arguments(soaks)
     add_arguments(_command(commands, "gate", judge, "tell whether specification and code agree", epilog=_EXITS))
     serving.add_service(_command(commands, "service", service, "check a running service over HTTP", epilog=_EXITS))
     add_engines(_command(commands, "engine", engine, "run an engine's double for hand use"))

@@ -27,6 +27,9 @@ SECRETS = ("api_key", "url")
 TEXTS = ("prompt",)
 """Those that are what a person wrote."""
 
+SETS = 8
+"""How many sets of canaries there are: whoever masks a run masks all of them, however many schedules it has."""
+
 SHORTEST_SECRET = 8
 """Characters: to blank shorter ones would blank ordinary words."""
 
@@ -44,10 +47,10 @@ class Sighting:
 
 @final
 class Canaries:
-    """One value for each place."""
+    """One value for each place; `SETS` seeds in a row have all the values there are."""
 
     def __init__(self, seed: int) -> None:
-        self._values = {place: _value(seed, place) for place in PLACES}
+        self._values = {place: _value(seed % SETS, place) for place in PLACES}
         self._forms = {place: tuple(forms_of(value)) for place, value in self._values.items()}
 
     def __repr__(self) -> str:

@@ -21,7 +21,7 @@ def compared(first: CaseReport, second: CaseReport) -> CaseReport:
     """Return the first play, with a finding if the second was another."""
     if second.kit_error is not None:
         return replace(first, kit_error=second.kit_error)
-    lines = zip_longest(_lines(first), _lines(second), fillvalue="(nothing more)")
+    lines = zip_longest(lines_of(first), lines_of(second), fillvalue="(nothing more)")
     number, (once, again) = next(
         ((number, pair) for number, pair in enumerate(lines) if pair[0] != pair[1]), (0, ("", ""))
     )
@@ -34,7 +34,7 @@ def compared(first: CaseReport, second: CaseReport) -> CaseReport:
     return replace(first, findings=tuple(dict.fromkeys((*first.findings, *second.findings, differs))))
 
 
-def _lines(report: CaseReport) -> list[str]:
+def lines_of(report: CaseReport) -> list[str]:
     """Return all that happened and was found, as text without what may vary."""
     entries = [f"t={each.at_s:.10g} {each.who}: {each.what}" for each in report.transcript.entries]
     found = [f"{each.check_id} expected {each.expected}; {each.actual}" for each in report.findings]

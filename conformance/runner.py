@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .subject import Subject
 
     Heard = Callable[[Scene, int, int], None]
+    Seen = Callable[[CaseReport], None]
 
 CASE_WALL_S = 20.0
 """Real time after which a case counts as blocked; an ordinary one takes a few milliseconds."""
@@ -61,17 +62,24 @@ LEFT = "LEA-06"
 """The check that owns what is left with the operating system."""
 
 
+def _nothing(_report: CaseReport) -> None:
+    """Let a play pass unseen."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How cases are played.
 
     `stop_at` are the checks whose first failure ends a scene. With `is_twice` each case is played again and has to be
-    the same; with `is_real` time is real, and so is the engine.
+    the same; with `is_real` time is real, and so is the engine. Each case is played under `schedules` at least, and
+    `seen` is told of each play with all that happened in it.
     """
 
     stop_at: frozenset[str] = frozenset()
     is_twice: bool = False
     is_real: bool = False
+    schedules: int = 1
+    seen: Seen = _nothing
 
 
 def run_checks(
@@ -84,17 +92,24 @@ def run_checks(
     stop_early: bool = False,
     twice: bool = False,
     heard: Heard = lambda _scene, _done, _total: None,
+    seen: Seen = _nothing,
 ) -> SuiteReport:
     """Play the selected scenes and judge the selected checks.
 
     `every` are all checks there are: one of them may break under a scene of another. `stop_early` leaves a scene when a
     selected check has failed; `twice` plays each case again and compares; `heard` is told of progress as (scene, cases
-    played, cases in all). A subject whose engine plays no scripts is played in real time, once.
+    played, cases in all), `seen` of each case. A subject whose engine plays no scripts is played in real time, once.
     """
     played: list[CaseReport] = []
     is_real = SCRIPTS in subject.limits
     stop_at = frozenset(check.id for check in selection.checks) if stop_early else frozenset[str]()
-    manner = Manner(stop_at=stop_at, is_twice=twice and not is_real, is_real=is_real)
+    manner = Manner(
+        stop_at=stop_at,
+        is_twice=twice and not is_real,
+        is_real=is_real,
+        schedules=selection.schedules,
+        seen=seen,
+    )
     with _quick_collections():
         for scene in selection.plays:
             cases = selection.cases(scene, subject, spec)
@@ -119,7 +134,7 @@ def _play_scene(
     heard: Heard,
 ) -> Iterator[CaseReport]:
     yield from (_excused(subject, scene, case, seed) for case in cases if not plays_of(case, subject))
-    turns = [(case, seed + extra) for case in cases for extra in range(plays_of(case, subject))]
+    turns = [(case, seed + extra) for case in cases for extra in range(plays_of(case, subject, manner.schedules))]
     for number, (case, case_seed) in enumerate(turns):
         heard(scene, number, len(turns))
         report = play_case(subject, scene, case, spec, case_seed, manner)
@@ -144,6 +159,7 @@ def play_case(
     report = _play_once(subject, scene, case, spec, seed, manner)
     if manner.is_twice and report.kit_error is None:
         report = compared(report, _play_once(subject, scene, case, spec, seed, manner))
+    manner.seen(report)
     return report if report.findings else replace(report, transcript=Transcript())  # what went well need not be kept
 
 
@@ -165,6 +181,8 @@ def _play_once(
             excuse, kit_error = (None, None) if watch.is_stopped else _sort_out(lab, case, error)
         gc.collect()
     lab.find_all(watch.findings)
+    if lab.findings:
+        kit_error = None  # a check that stumbles over what it has just found: the findings tell
     _search(lab, caught)
     return CaseReport(
         scene=scene.name,

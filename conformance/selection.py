@@ -30,10 +30,14 @@ PROFILES: Mapping[str, frozenset[Group]] = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The checks that are asked for; scene -> names of its cases to play, none meaning all of them."""
+    """The checks that are asked for; scene -> names of its cases to play, none meaning all of them.
+
+    Each case is played under so many `schedules` at least; one in which things race asks for more by itself.
+    """
 
     checks: tuple[Check, ...]
     plays: Mapping[Scene, frozenset[str]]
+    schedules: int = 1
 
     def cases(self, scene: Scene, subject: Subject, spec: Specification) -> list[Case]:
         """Return the cases of a scene that are to be played."""
@@ -61,10 +65,10 @@ def select_whole(checks: Iterable[Check]) -> Selection:
     return select((check, None) for check in checks)
 
 
-def plays_of(case: Case, subject: Subject) -> int:
+def plays_of(case: Case, subject: Subject, schedules: int = 1) -> int:
     """Return how often a case is played: under each of its schedules; on a running engine once, or not at all."""
     if SCRIPTS not in subject.limits:
-        return case.seeds
+        return max(case.seeds, schedules)
     return 0 if case.is_scripted else 1
 
 

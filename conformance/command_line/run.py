@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from conformance.runner import run_checks
 from conformance.running_engine import running_engine
 from conformance.selection import PROFILES, in_profile, plays_of, select
 
-from .kinds import ADAPTER_HELP, choice_of_checks, seed, setting
+from .kinds import ADAPTER_HELP, choice_of_checks, seed, setting, some
 from .output import console
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class RunArguments(argparse.Namespace):
     profile: str
     level: str
     seed: int
+    seeds: int
     once: bool
     baseline: Path | None
     report: Path | None
@@ -77,6 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--level", choices=("must", "should"), default="should", help="must: leave out what does not bind"
     )
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="schedules and canaries (default 0)")
+    parser.add_argument(
+        "--seeds", type=some, default=1, metavar="N", help="schedules of each case, at least (default 1; races have 8)"
+    )
     parser.add_argument("--once", action="store_true", help="do not play each case again to see whether it is the same")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="failures that are known, with reason and date")
     add_report(parser)
@@ -95,7 +100,11 @@ def run(given: RunArguments) -> int:
         return Exit.USAGE
     report = Report(console(), mask_for(given.seed))
     began_s = time.perf_counter()
-    cases = sum(plays_of(case, subject) for scene in selection.plays for case in selection.cases(scene, subject, spec))
+    cases = sum(
+        plays_of(case, subject, given.seeds)
+        for scene in selection.plays
+        for case in selection.cases(scene, subject, spec)
+    )
     report.begin(subject.name, selection.checks, spec, given.seed, cases)
     if given.engine_url is not None:
         report.say("  on a running engine, in real time: some seconds for each case", "dim")
@@ -139,4 +148,5 @@ def _selection(given: RunArguments, subject: Subject, spec: specs.Specification)
     within = in_profile((check for check, _ in wanted), given.profile, binding_only=given.level == "must")
     if not within:
         raise ValueError(f"nothing of --only is in the profile {given.profile} at level {given.level}")
-    return select((check, address) for check, address in wanted if check in within)
+    chosen = select((check, address) for check, address in wanted if check in within)
+    return replace(chosen, schedules=given.seeds)
