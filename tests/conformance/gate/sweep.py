@@ -48,12 +48,12 @@ def _of_requirement(each: Requirement, file: str, text: str) -> Iterator[Mutatio
     item = _item(each, text)
     keyword, other = str(each.level), "SHOULD" if each.level != "SHOULD" else "MUST"
     bold, head = f"**{keyword}**", f"- [{each.id} r{each.revision}"
-    lower = f"{each.id[:-1]}{chr(ord(each.id[-1]) + 1)}" if each.id[-1].isdigit() else each.id[:-1]
+    near = f"{each.id[:-1]}{(int(each.id[-1]) + 1) % 10}" if each.id[-1].isdigit() else each.id[:-1]
     edits = {
         "a requirement less": ("", {_UNLOCKED, "SPEC020"}),
         "a requirement twice": (item + item, {"SPEC006"}),
         "a requirement under a taken or new id": (
-            item.replace(each.id, lower, 1),
+            item.replace(each.id, near, 1),
             {"SPEC006", "SPEC013", "SPEC020", _UNLOCKED},
         ),
         "another keyword": (item.replace(bold, other, 1), {"SPEC011"}),
