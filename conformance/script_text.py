@@ -9,6 +9,7 @@ from .engines.script import (
     Accept,
     Answer,
     Cut,
+    CutAfter,
     Die,
     Fail,
     Finish,
@@ -51,6 +52,8 @@ def _step_text(step: Step) -> str:
             return f"counts {tokens_in} tokens in and {tokens_out} out"
         case SplitBytesAt(sizes):
             return f"sends its bytes in pieces of {', '.join(map(str, sizes))} from here on"
+        case CutAfter(size):
+            return f"closes the connection after {size} more bytes"
         case Together():
             return "keeps what it writes until it pauses from here on"
         case Pause(seconds):

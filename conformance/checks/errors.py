@@ -13,6 +13,7 @@ from conformance.engines.script import Accept, Cut, Die, Fail, Reset, Script, St
 from conformance.times import RELEASE_BOUND_S, STEP_S
 
 from .corners import FAILS_IN_ONE_PIECE, LONG_WORDS
+from .order import CUT_ANYWHERE
 from .scripts import FIRST_TOKEN_S, IDLE_S, WORDS, steady
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ CHECKS = (
         title="a stream that breaks off is never an `end`",
         group=Group.ORDER,
         requirements=("ADAPT-3010d",),
-        scenes=(BROKEN_OFF,),
+        scenes=(BROKEN_OFF, CUT_ANYWHERE),
         causes=("the end of the body is taken for the engine's end marker",),
     ),
     Check(

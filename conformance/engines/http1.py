@@ -57,6 +57,7 @@ class Exchange:
         self._stream = stream
         self._http = http
         self._sizes: Iterator[int] | None = None
+        self._left: int | None = None
         self._held: bytearray | None = None
         self._held_body = bytearray()
         self._writing = trio.StrictFIFOLock()
@@ -70,6 +71,10 @@ class Exchange:
     def split_at(self, sizes: tuple[int, ...]) -> None:
         """From here on write in pieces of these sizes, over and over."""
         self._sizes = itertools.cycle(sizes)
+
+    def cut_after(self, size: int) -> None:
+        """Close the connection when so many more bytes were written, and write nothing more."""
+        self._left = size
 
     def hold(self) -> None:
         """From here on keep what is written until `release`; the body then leaves in one chunk."""
@@ -109,7 +114,7 @@ class Exchange:
         await self._send_body()
         await self._write(self._http.send(h11.EndOfMessage()) or b"")
         self.is_complete = True
-        self._is_cut = closes
+        self._is_cut |= closes
 
     async def cut(self) -> None:
         """Close the connection in the middle of the answer."""
@@ -136,9 +141,20 @@ class Exchange:
             return
         async with self._writing:
             for piece in self._pieces(wire):
-                await self._send_all(piece)
+                await self._send_all(piece if self._left is None else piece[: self._left])
+                await self._count(len(piece))
+
+    async def _count(self, size: int) -> None:
+        """Close the connection at the byte that was to be the last."""
+        if self._left is not None:
+            self._left = max(0, self._left - size)
+        if self._left == 0 and not self._is_cut:
+            self._is_cut = True
+            await self._stream.aclose()
 
     async def _send_all(self, piece: bytes) -> None:
+        if not piece:
+            return
         try:
             await self._stream.send_all(piece)
         except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -65,6 +65,10 @@ class Http2Exchange:
         """From here on write the connection's bytes in pieces of these sizes, over and over."""
         self._connection.split_at(sizes)
 
+    def cut_after(self, size: int) -> None:
+        """Close the connection when so many more bytes were written to it."""
+        self._connection.cut_after(size)
+
     def hold(self) -> None:
         """Do nothing: each frame leaves by itself."""
 
@@ -158,6 +162,7 @@ class _Connection:
         self._progress = trio.lowlevel.ParkingLot()
         self._windows = trio.lowlevel.ParkingLot()
         self._sizes: Iterator[int] | None = None
+        self._left: int | None = None
         self._is_cut = False
         self._is_over = False
 
@@ -178,6 +183,9 @@ class _Connection:
 
     def split_at(self, sizes: tuple[int, ...]) -> None:
         self._sizes = itertools.cycle(sizes)
+
+    def cut_after(self, size: int) -> None:
+        self._left = size
 
     async def acknowledge(self, number: int, size: int) -> None:
         if number in self._exchanges:
@@ -280,15 +288,23 @@ class _Connection:
             data = bytes(self._unsent)
             self._unsent.clear()
             await self._send_all(data)
+            await self._count(len(data))
             self._sent += len(data)
             self._progress.unpark_all()
 
     async def _send_all(self, data: bytes) -> None:
         try:
-            for piece in self._pieces(data):
+            for piece in self._pieces(data if self._left is None else data[: self._left]):
                 await self._stream.send_all(piece)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._is_cut = True
+
+    async def _count(self, size: int) -> None:
+        """Close the connection at the byte that was to be the last."""
+        if self._left is not None:
+            self._left = max(0, self._left - size)
+        if self._left == 0 and not self._is_cut:
+            await self.close()
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
         if self._sizes is None:

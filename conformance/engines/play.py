@@ -10,6 +10,7 @@ from .script import (
     Accept,
     Answer,
     Cut,
+    CutAfter,
     Die,
     Fail,
     Finish,
@@ -39,6 +40,9 @@ class Wire(Protocol):
 
     def split_at(self, sizes: tuple[int, ...]) -> None:
         """From here on write in pieces of these sizes, over and over."""
+
+    def cut_after(self, size: int) -> None:
+        """Close the connection when so many more bytes were written, and write nothing more."""
 
     def hold(self) -> None:
         """From here on write nothing before `release`."""
@@ -136,6 +140,8 @@ async def _do(step: Step, stage: Stage, exchange: Wire) -> None:
             await trio.sleep_forever()
         case SplitBytesAt(sizes):
             exchange.split_at(sizes)
+        case CutAfter(size):
+            exchange.cut_after(size)
         case Together():
             exchange.hold()
         case Malformed(raw):

@@ -65,6 +65,13 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
+class CutAfter:
+    """So many more bytes of this answer leave, then its connection closes; what comes after them reaches nobody."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """The engine's sign of life that is not progress, such as an SSE comment."""
 
@@ -149,6 +156,7 @@ Step = (
     | Stall
     | SplitBytesAt
     | Together
+    | CutAfter
     | Ping
     | Fail
     | Answer

@@ -18,6 +18,7 @@ from adapter_api import (
 )
 
 from .animals import Mutant
+from .plain.answer import Answer
 from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
@@ -177,6 +178,15 @@ class EndsWhatHasNoEnd(Stream):
         raise error
 
 
+class ReadsHalfAnEvent(Answer):
+    """Blames the engine's protocol for an event that broke off in its middle."""
+
+    async def more(self) -> None:
+        await super().more()
+        if isinstance(self.failure, WorkerReset) and self.reader.rest:
+            self.failure = AdapterError("reading the answer: an event is no JSON")
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(InventsAKindOfError, "ERR-02"),
     Mutant(RaisesTheBaseClass, "ERR-02"),
@@ -190,4 +200,5 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(ReadsOnBeforeItFails, "ERR-10", "llamacpp"),
     Mutant(CallsTheEndlessInternal, "ERR-10", "vllm"),
     Mutant(EndsWhatHasNoEnd, "ERR-10", "llamacpp"),
+    Mutant(ReadsHalfAnEvent, "FRM-13", "plain"),
 )

@@ -61,6 +61,9 @@ class GrpcWire:
     def split_at(self, sizes: tuple[int, ...]) -> None:
         self._call.exchange.split_at(sizes)
 
+    def cut_after(self, size: int) -> None:
+        self._call.exchange.cut_after(size)
+
     def hold(self) -> None:
         self._call.exchange.hold()
 

@@ -41,6 +41,9 @@ class LateHead:
     def split_at(self, sizes: tuple[int, ...]) -> None:
         self._exchange.split_at(sizes)
 
+    def cut_after(self, size: int) -> None:
+        self._exchange.cut_after(size)
+
     def hold(self) -> None:
         self._exchange.hold()
 
