@@ -13,7 +13,7 @@ from conformance.engines.script import Accept, Cut, Die, Fail, Reset, Script, St
 from conformance.times import RELEASE_BOUND_S, STEP_S
 
 from .corners import FAILS_IN_ONE_PIECE, LONG_WORDS
-from .order import CUT_ANYWHERE
+from .cuts import CUT_ANYWHERE
 from .scripts import FIRST_TOKEN_S, IDLE_S, WORDS, steady
 
 if TYPE_CHECKING:

@@ -5,25 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import trio
-
-from adapter_api import Token, WorkerReset
+from adapter_api import Token
 from conformance.check import Check, Group, Level, Scene, each, joined, one
-from conformance.engines.script import Accept, Cut, CutAfter, Fail, Finish, Pause, Script, Text
+from conformance.engines.script import Accept, Cut, Fail, Finish, Pause, Script, Text
 from conformance.memory import held
 from conformance.oracle import OrderOracle
-from conformance.reading import Plan
 from conformance.times import STEP_S, TICK_S
 
 from .everyday import EVERYDAY
-from .scripts import ACCEPT_AT_S, FIRST_TOKEN_AT_S, WORDS, Moment, quick, steady
+from .scripts import ACCEPT_AT_S, WORDS, quick, steady
+from .tied_ends import TIED_ENDS
 
 if TYPE_CHECKING:
     from adapter_api import TokenEvent
     from conformance.engines.script import Step
     from conformance.lab import Lab
     from conformance.reading import Reading
-    from conformance.transcript import Frame
 
 _TWO_ENDS = "an exception handler that yields a terminal event after one was already given"
 
@@ -58,140 +55,6 @@ _NUMBERS = Scene(
     name="numbers",
     how="Three requests on one slot that complete, fail and are cut, after long waits and none; canceled in line.",
     cases=joined(each(comes_in_its_place, _IN_LINE), one(is_canceled_in_line, "canceled-in-line")),
-)
-
-
-_ALL = "".join(WORDS)
-_LAST_WORD_AT_S = FIRST_TOKEN_AT_S + 2 * STEP_S
-_DEADLINE_MS = round(1000 * (_LAST_WORD_AT_S + STEP_S))  # whole, as a step is 125 ms
-_IN_ONE_TICK = steady(WORDS[:-1], Text(WORDS[-1]), Finish())
-"""The engine says its last word and ends in the same tick."""
-
-
-def _expect_one(lab: Lab, reading: Reading) -> None:
-    """An answer that ends well is whole; the oracle has seen to it that there is one end."""
-    is_right = reading.end is None or reading.text == _ALL
-    expected = f"`end` after {_ALL!r} only"
-    lab.expect("FRM-13", is_right, expected, f"`end` after {reading.text!r}", *reading.frames[-1:])
-
-
-async def ends_as_the_engine_dies(lab: Lab, moment: Moment) -> None:
-    """End the engine's process near the instant of its end marker."""
-    async with lab.open(_IN_ONE_TICK) as bench:
-        reading = bench.start()
-        await lab.until(moment.at_s, moment.checkpoints)
-        bench.rig.stop()
-        await reading.over.wait()
-        _expect_one(lab, reading)
-
-
-async def dies_as_it_is_read(lab: Lab, kind: str) -> None:
-    """End the engine's process while the consumer holds the first event of this kind, or the last token."""
-    async with lab.open(_IN_ONE_TICK) as bench:
-
-        async def stop(frame: Frame) -> None:  # noqa: RUF029 - a plan awaits what it does
-            if frame.kind == kind and frame.data.get("i", len(WORDS) - 1) == len(WORDS) - 1:
-                bench.rig.stop()
-
-        _expect_one(lab, await bench.read(plan=Plan(at_frame=stop)))
-
-
-async def ends_as_the_batch_dies(lab: Lab, ticks: int) -> None:
-    """Let a request fail with its whole batch, so many ticks from the end marker of another."""
-    at_s = _LAST_WORD_AT_S + ticks * TICK_S
-    doomed = Script.of(Accept(), Text("?"), Pause(at_s), Fail(500, "server_error", "broken", True, True))
-    async with lab.open(_IN_ONE_TICK, doomed) as bench:
-        reading, other = bench.start(), bench.start()
-        await other.over.wait()
-        await reading.over.wait()
-        _expect_one(lab, reading)
-
-
-async def ends_at_its_deadline(lab: Lab, ticks: int) -> None:
-    """Let the deadline of the request pass so many ticks from the end marker."""
-    script = steady(WORDS[:-1], Pause(STEP_S + ticks * TICK_S), Text(WORDS[-1]), Finish())
-    async with lab.open(script) as bench:
-        lab.given.append(f"a deadline of {_DEADLINE_MS} ms")
-        _expect_one(lab, await bench.read(bench.request(deadline_ms=_DEADLINE_MS)))
-
-
-async def ends_as_time_runs_out(lab: Lab, ticks: int) -> None:
-    """Let the bound on silence pass so many ticks from the end marker."""
-    script = Script.of(Accept(), *map(Text, WORDS), Pause(STEP_S + ticks * TICK_S), Finish())
-    async with lab.open(script, idle_s=STEP_S) as bench:
-        _expect_one(lab, await bench.read())
-
-
-async def runs_out_as_it_is_read(lab: Lab, deadline_ms: int | None) -> None:
-    """Let the deadline, or else the bound on silence, pass while the consumer holds the `end`."""
-
-    async def wait(frame: Frame) -> None:
-        if frame.kind == "end":
-            await trio.sleep(4 * STEP_S)
-
-    async with lab.open(_IN_ONE_TICK, idle_s=2 * STEP_S) as bench:
-        _expect_one(lab, await bench.read(bench.request(deadline_ms=deadline_ms), Plan(at_frame=wait)))
-
-
-def _deaths() -> dict[str, Moment]:
-    instants = {"token": _LAST_WORD_AT_S - STEP_S, "end": _LAST_WORD_AT_S}
-    found: dict[str, Moment] = {}
-    for name, at_s in instants.items():
-        found |= {f"{name}-before": Moment(at_s - TICK_S), f"{name}-after": Moment(at_s + TICK_S)}
-        found |= {f"{name}-tie+{extra}": Moment(at_s, extra) for extra in range(6)}
-    return found
-
-
-_TICKS = {"before": -1, "tie": 0, "after": 1}
-_TIED_ENDS = Scene(
-    name="tied-ends",
-    how="The engine dies, fails with its batch, falls silent or meets the deadline a tick before, at, and a tick after "
-    "its end marker, up to five checkpoints later, and while the consumer holds the last event.",
-    cases=joined(
-        each(ends_as_the_engine_dies, {f"death-{name}": moment for name, moment in _deaths().items()}, 2),
-        each(dies_as_it_is_read, {f"death-in-{kind}": kind for kind in ("token", "end")}),
-        each(ends_as_the_batch_dies, {f"batch-{name}": ticks for name, ticks in _TICKS.items()}),
-        each(ends_at_its_deadline, {f"deadline-{name}": ticks for name, ticks in _TICKS.items()}),
-        each(ends_as_time_runs_out, {f"silence-{name}": ticks for name, ticks in _TICKS.items()}),
-        each(runs_out_as_it_is_read, {"deadline-in-end": _DEADLINE_MS, "silence-in-end": None}),
-    ),
-)
-
-
-_STRIDE = 61  # bytes: a prime, so that other seeds come to other places
-_LONGEST = 128 * _STRIDE
-_ENDS_TO_SEE = 3
-
-
-async def is_cut_at_a_byte(lab: Lab) -> None:
-    """Close the connection after ever more bytes of one answer; the seed says at which bytes."""
-    lab.need("wire")
-    sizes = range(lab.seed % _STRIDE, _LONGEST, _STRIDE)
-    ends = 0
-    async with lab.open(*[Script.of(CutAfter(size), *quick(*WORDS).steps) for size in sizes]) as bench:
-        for size in sizes:
-            reading = await bench.read()
-            _expect_cut(lab, reading, size, may_end=reading.text == _ALL, must_end=ends > 0)
-            ends += reading.end is not None
-            if ends == _ENDS_TO_SEE:
-                break
-
-
-def _expect_cut(lab: Lab, reading: Reading, size: int, *, may_end: bool, must_end: bool) -> None:
-    """An answer ends well if its marker has come, which is so from some byte on."""
-    last = reading.frames[-1:]
-    is_right = (reading.end is not None and may_end) or (isinstance(reading.error, WorkerReset) and not must_end)
-    expected = "`end`, as with fewer bytes" if must_end else "WorkerReset for a stream that broke off"
-    actual = f"after {size} bytes and {reading.text!r}: {last[0].what if last else 'nothing'}"
-    lab.expect("FRM-13", is_right, expected, actual, *last)
-    is_beginning = _ALL.startswith(reading.text)
-    lab.expect("FRM-07", is_beginning, f"the beginning of {_ALL!r}", f"{reading.text!r} after {size} bytes", *last)
-
-
-CUT_ANYWHERE = Scene(
-    name="cut-at-bytes",
-    how=f"The connection closes after ever more bytes of one answer, every {_STRIDE}th; another seed takes others.",
-    cases=one(is_cut_at_a_byte),
 )
 
 
@@ -335,7 +198,7 @@ CHECKS = (
     _order(
         "FRM-06",
         "never both `end` and `error`",
-        (EVERYDAY, _TIED_ENDS),
+        (EVERYDAY, TIED_ENDS),
         "ADAPT-3010",
         "ADAPT-3002a",
         causes=("a time-out that fires between the end marker and the end of the body", _TWO_ENDS),
