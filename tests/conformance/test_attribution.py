@@ -45,6 +45,11 @@ class ForgetsItsProps(Inner):
         raise AdapterError("about: HTTP 404: no such route")
 
 
+class ForgetsItsCapabilities(Inner):
+    async def capabilities(self) -> None:
+        return None
+
+
 class BreaksOnTheFirstToken(Inner):
     @asynccontextmanager
     async def submit(self, request: TaskRequest) -> AsyncIterator[AsyncGenerator[TokenEvent]]:
@@ -110,6 +115,7 @@ def _actual(report: SuiteReport, check_id: str) -> str:
             "HPC-02",
             "a report raised AdapterError('about: HTTP 404",
         ),
+        (Subjects(ForgetsItsCapabilities), "HPC-05", "HPC-02", "it returned None"),
         (Subjects(HasAScopeAcrossAYield), "CAN-09", "ERR-05", "no `with` block of either may have a `yield` in it"),
         (Subjects(BreaksOnTheFirstToken), "FRM-10,FRM-07", "ERR-05", f"escaped, raised at {HERE}"),
         (Subjects(crashes=True), "FRM-03", "ERR-05", f"KeyError('no such step') escaped, raised at {HERE}"),
