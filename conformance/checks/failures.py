@@ -92,7 +92,7 @@ _AT_ONCE = Scene(
     how="The engine dies under three streams and four reports, its batch fails, and one stream fails for two reasons "
     "in one tick: death and deadline, silence, cancel, or its consumer's leaving.",
     cases=joined(
-        each(dies_under_all, {f"death-{name}": moment for name, moment in _INSTANTS.items()}, 2),
+        each(dies_under_all, {f"death-{name}": moment for name, moment in _INSTANTS.items()}),
         each(fails_twice_at_once, {f"death-and-{way}": way for way in ("deadline", "silence", "cancel", "consumer")}),
         one(fails_as_a_batch, "batch"),
     ),

@@ -155,10 +155,10 @@ class ReadsOnBeforeItFails(Stream):
     async def __anext__(self) -> TokenEvent:
         try:
             return await super().__anext__()
-        except AdapterError:
-            if self.tokens:
-                await trio.sleep(1.0)
-            raise
+        except AdapterError as error:
+            failure = error
+        await trio.sleep(1.0 if self.tokens else 0.0)
+        raise failure
 
 
 class CallsTheEndlessInternal(Stream):
