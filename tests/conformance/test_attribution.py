@@ -106,6 +106,7 @@ def _actual(report: SuiteReport, check_id: str) -> str:
     return check.broken_by[0].about(check_id)[0].actual
 
 
+@pytest.mark.req("GATE-1001f")
 @pytest.mark.parametrize(
     ("subject", "only", "found_by", "words"),
     [

@@ -133,6 +133,7 @@ class FaultsAreNone(Plain):
         return None
 
 
+@pytest.mark.req("GATE-1001g")
 @pytest.mark.parametrize(
     ("subject", "words"),
     [
