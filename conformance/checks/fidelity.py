@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapter_api import Determinism, Message, SessionId
 from conformance.check import Check, Group, Level, Scene, each, joined, one
-from conformance.findings import NotApplicable
+from conformance.findings import Finding, NotApplicable
 from conformance.subject import SEED
 
 from .lives import REPEATED
@@ -93,10 +93,12 @@ async def _send(lab: Lab, bench: Bench, request: TaskRequest) -> None:
 
 
 def _compare(lab: Lab, request: TaskRequest, reading: Reading, received: Sequence[Received]) -> None:
-    if not lab.expect("DET-02", len(received) == 1, "one request for work at the engine", f"{len(received)} of them"):
+    begins = reading.frames[:1]
+    if len(received) != 1:
+        lab.find(Finding("DET-02", "one request for work at the engine", f"{len(received)} of them"), *begins)
         return
     for expected, actual in differences(request, reading, received[0]):
-        lab.expect("DET-02", False, f"{expected} at the engine", actual)
+        lab.find(Finding("DET-02", f"{expected} at the engine", f"{actual}, of {request.task_id}"), *begins)
 
 
 async def what_has_no_word_is_refused(lab: Lab) -> None:

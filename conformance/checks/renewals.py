@@ -32,6 +32,7 @@ async def another_version_is_told(lab: Lab, noticed_by: str) -> None:
         reading = bench.start()
         await trio.sleep(STEP_S)
         wanted = bench.rig.upgrade()
+        lab.transcript.note("engine", f"its next process is of version {wanted}")
         bench.rig.stop()
         await reading.over.wait()
         if noticed_by == "health":
