@@ -120,7 +120,9 @@ def _read(factory: AdapterFactory, settings: Mapping[str, object]) -> Mapping[st
 
 def _typed(value: object, rule: object) -> object:
     """Return what was typed as what it says in JSON, unless the rule of the setting has it for a text."""
-    if not isinstance(value, str) or '"string"' in json.dumps(rule):
+    kinds = json.dumps(rule)
+    is_choice = value in {"true", "false"} and '"boolean"' in kinds
+    if not isinstance(value, str) or ('"string"' in kinds and not is_choice):
         return value
     try:
         return cast("object", json.loads(value))
