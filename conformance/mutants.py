@@ -32,6 +32,7 @@ from .zoo import (
     odd_ones,
     order_faults,
     payload_faults,
+    rare_cancel_faults,
     references,
     report_faults,
     stopping_faults,
@@ -65,6 +66,7 @@ class Kill:
 _FAULTS = (
     bound_faults,
     cancel_faults,
+    rare_cancel_faults,
     stopping_faults,
     stream_faults,
     order_faults,

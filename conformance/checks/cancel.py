@@ -271,7 +271,10 @@ _IN_LINE = Scene(
 _SIBLINGS = Scene(
     name="siblings",
     how="Three streams side by side; the second is canceled at every instant of the engine.",
-    cases=each(siblings, beside() | ties(3)),
+    cases=joined(
+        each(siblings, beside() | ties(1)),
+        each(siblings, {name: at for name, at in ties(3).items() if name.startswith("token") and at.checkpoints}, 4),
+    ),
 )
 _SCOPE = Scene(
     name="consumer-cancelled",
@@ -306,7 +309,7 @@ CHECKS = (
     _cancel(
         "CAN-01",
         "no token after cancel() has returned",
-        (*_RACES, CANCELED_IN_ONE_PIECE),
+        (*_RACES, _SIBLINGS, CANCELED_IN_ONE_PIECE),
         "ADAPT-3101a",
         causes=(
             "the cancel flag is looked at, then a checkpoint passes, then the token is given",

@@ -11,6 +11,7 @@ from adapter_api import InternalError, PoolUnavailable, Token, TokenEvent, Worke
 from conformance.times import STEP_S
 
 from .animals import Mutant
+from .stopping_faults import Pumped
 from .wrapper import Stream, Wrapper
 
 if TYPE_CHECKING:
@@ -266,6 +267,40 @@ class _UntilDone(Stream):
         return event
 
 
+class StepsTogether(Wrapper):
+    """Gives a stream its next token only when every other stream was given as many."""
+
+    def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
+        super().__init__(inner, around, _InStep)
+        self.given: dict[Stream, int] = {}
+        self.moved = trio.Event()
+
+
+class _InStep(Stream):
+    async def __anext__(self) -> TokenEvent:
+        adapter = self.adapter
+        assert isinstance(adapter, StepsTogether)
+        event = await super().__anext__()
+        while isinstance(event, Token) and adapter.given.get(self, 0) > min(adapter.given.values(), default=0):
+            await adapter.moved.wait()
+        if isinstance(event, Token):
+            adapter.given[self] = adapter.given.get(self, 0) + 1
+        else:
+            adapter.given.setdefault(self, 0)
+        if event.kind.value in {"end", "error"}:
+            del adapter.given[self]
+        moved, adapter.moved = adapter.moved, trio.Event()
+        moved.set()
+        return event
+
+
+class ReadsInATask(Pumped):
+    """Reads each stream in a task of its own, into a buffer that takes all there is."""
+
+    def stops(self, number: int, *, is_cancelled: bool) -> bool:
+        return True
+
+
 class KeepsEveryRequest(Wrapper):
     """Keeps a list of what it was asked."""
 
@@ -311,6 +346,8 @@ MUTANTS = (
     Mutant(ReportsBehindStreams, "CON-06"),
     Mutant(SharesOneAllowance, "CON-07"),
     Mutant(ServesTheLoudest, "CON-07"),
+    Mutant(StepsTogether, "CON-04"),
+    Mutant(ReadsInATask, "CON-03", "llamacpp"),
     Mutant(KeepsEveryRequest, "LEA-05"),
     Mutant(KeepsItsFailures, "LEA-05"),
 )

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Self
 
 import trio
 
-from adapter_api import End, FinishReason, Started, TaskId, TokenEvent, WorkerError, WorkerHealth, WorkerProps
+from adapter_api import (
+    End,
+    FinishReason,
+    PoolUnavailable,
+    Started,
+    TaskId,
+    TokenEvent,
+    WorkerError,
+    WorkerHealth,
+    WorkerProps,
+)
 
 from .animals import Mutant
 from .wrapper import Stream, Wrapper
@@ -100,7 +110,7 @@ class AsksBehindAShield(Wrapper):
         return props  # noqa: RET504 - a scope may swallow what comes out of it
 
 
-class _Pumped(Wrapper):
+class Pumped(Wrapper):
     """Reads each inner stream in a task of its own, which is told to stop when `stops` says so."""
 
     streams = 0
@@ -161,21 +171,21 @@ class _Channelled:
         return event
 
 
-class ReadsOnInTheBackground(_Pumped):
+class ReadsOnInTheBackground(Pumped):
     """Reads a stream on in the background when its consumer has left."""
 
     def stops(self, number: int, *, is_cancelled: bool) -> bool:
         return False
 
 
-class ReadsOnWhenCancelled(_Pumped):
+class ReadsOnWhenCancelled(Pumped):
     """Reads a stream on in the background when its consumer was cancelled; one that leaves stops it."""
 
     def stops(self, number: int, *, is_cancelled: bool) -> bool:
         return not is_cancelled
 
 
-class StopsItsFirstStreamOnly(_Pumped):
+class StopsItsFirstStreamOnly(Pumped):
     """Reads every stream but its first on in the background when the consumer has left."""
 
     def stops(self, number: int, *, is_cancelled: bool) -> bool:
@@ -221,6 +231,37 @@ class TakesSilenceForHealth(Wrapper):
         return WorkerHealth(live=True, ready=True) if trio.current_time() > began + 1 else health
 
 
+class TellsOfItsPastLife(Wrapper):
+    """Says in its health that it was open before."""
+
+    lives = 0
+
+    def __init__(self, inner: WorkerAdapter, around: Surroundings) -> None:
+        super().__init__(inner, around)
+        TellsOfItsPastLife.lives += 1
+
+    async def health(self) -> WorkerHealth:
+        health = await self.inner.health()
+        return replace(health, detail=health.detail or f"opened {self.lives} times")
+
+
+class StaysAway(Wrapper):
+    """Refuses everything for a minute once it was refused."""
+
+    until_s = 0.0
+
+    @asynccontextmanager
+    async def stream(self, request: TaskRequest) -> AsyncIterator[Events]:
+        if trio.current_time() < self.until_s:
+            raise PoolUnavailable("completion: the engine was away")
+        try:
+            async with super().stream(request) as events:
+                yield events
+        except PoolUnavailable:
+            self.until_s = trio.current_time() + 60
+            raise
+
+
 class GroupsErrorsAfterACancel(Wrapper):
     """Puts the consumer's own exception into a group when the stream was canceled."""
 
@@ -236,6 +277,8 @@ class GroupsErrorsAfterACancel(Wrapper):
 
 
 MUTANTS = (
+    Mutant(TellsOfItsPastLife, "LIF-01"),
+    Mutant(StaysAway, "LIF-02"),
     Mutant(RegistersLate, "CAN-04"),
     Mutant(AsksAllTheSame, "CAN-04", "llamacpp"),
     Mutant(StopsAllThatWait, "CAN-04"),
