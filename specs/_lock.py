@@ -10,6 +10,7 @@ import json
 import re
 import tomllib
 import unicodedata
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -163,8 +164,14 @@ def _former(requirement: Requirement, before: Locked | None) -> tuple[Former, ..
 
 def _values(blocks: Iterable[Block]) -> str:
     """The hash of what the blocks of one name say; which of several examples comes first is no difference."""
-    values = [json.loads(each.text) if each.language == "json" else tomllib.loads(each.text) for each in blocks]
-    return _digest("\n".join(sorted(json.dumps(value, sort_keys=True, default=str) for value in values)))
+    return _digest("\n".join(sorted(_value(each.language, each.text) for each in blocks)))
+
+
+@cache
+def _value(language: str, text: str) -> str:
+    """What a block says, in one form."""
+    value: object = json.loads(text) if language == "json" else tomllib.loads(text)
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _anchor(section: str) -> str:

@@ -3,6 +3,7 @@
 table:NAME                       the first column of a table
 order:BOUNDARY                   the events of a transition table
 enum:BOUNDARY/EVENT/PROPERTY     an enumeration in a schema, dots stepping into properties
+properties:BOUNDARY/EVENT        the properties of a schema, or behind a further / those of a property in it
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def words_of(project: Project, source: str) -> list[Word]:
             return _in_order(project, rest)
         case "enum":
             return _in_schema(project, *rest.split("/"))
+        case "properties":
+            return _properties(project, *rest.split("/"))
         case _:
             return []
 
@@ -67,15 +70,30 @@ def _in_order(project: Project, boundary: str) -> list[Word]:
 
 
 def _in_schema(project: Project, *path: str) -> list[Word]:
-    if len(path) != 3 or (path[0], path[1]) not in project.spec.schemas:
-        return []
-    boundary, event, steps = path
-    rule: Rule | None = project.spec.schema(boundary, event)
-    for step in steps.split("."):
-        rule = _step(rule, step)
+    rule = _rule(project, *path) if len(path) == 3 else None
     values = cast("list[object]", (rule or {}).get("enum", []))
-    place = Place(*project.spec.place("schema", boundary, event, word=steps.removesuffix(".items").rpartition(".")[2]))
-    return [Word(str(value), place) for value in values]
+    return [Word(str(value), _place(project, path[0], path[1], path[2])) for value in values]
+
+
+def _properties(project: Project, *path: str) -> list[Word]:
+    rule = _rule(project, *path) if len(path) in {2, 3} else None
+    names = cast("Rule", (rule or {}).get("properties", {}))
+    return [Word(name, _place(project, path[0], path[1], name)) for name in names]
+
+
+def _rule(project: Project, boundary: str, event: str, steps: str = "") -> Rule | None:
+    """Return a schema, or the one that is some steps inside it; None if there is none."""
+    if (boundary, event) not in project.spec.schemas:
+        return None
+    rule: Rule | None = project.spec.schema(boundary, event)
+    for step in steps.split(".") if steps else ():
+        rule = _step(rule, step)
+    return rule
+
+
+def _place(project: Project, boundary: str, event: str, steps: str) -> Place:
+    word = steps.removesuffix(".items").rpartition(".")[2]
+    return Place(*project.spec.place("schema", boundary, event, word=word))
 
 
 def _step(rule: Rule | None, step: str) -> Rule | None:

@@ -4,6 +4,8 @@ routes:FILES             verbs and paths of decorators and of calls that add a r
 calls:NAME:FILES         the first argument of each call
 enum:NAME:FILES          the values of an enumeration
 attributes:NAME:FILES    the values of a class attribute
+fields:NAME:FILES        the fields of a class with annotations
+literals:NAME:FILES      the values in the `Literal` of a field
 
 FILES is a pattern below the folder of the project. A word that is not written out there, nor as a constant of the same
 file, is a trouble of the project and not left out.
@@ -119,6 +121,24 @@ def _attributes(tree: ast.Module, name: str, names: Mapping[str, str]) -> Found:
             yield from (pair for each in node.body if _target(each) == name for pair in _assigned(each, names))
 
 
+def _fields(tree: ast.Module, name: str, _names: Mapping[str, str]) -> Found:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            fields = [
+                each for each in node.body if isinstance(each, ast.AnnAssign) and not _target(each).startswith("_")
+            ]
+            yield from ((_target(each), each) for each in fields if "ClassVar" not in ast.unparse(each.annotation))
+
+
+def _literals(tree: ast.Module, name: str, names: Mapping[str, str]) -> Found:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and _target(node) == name:
+            for each in ast.walk(node.annotation):
+                if isinstance(each, ast.Subscript) and ast.unparse(each.value).endswith("Literal"):
+                    values = each.slice.elts if isinstance(each.slice, ast.Tuple) else [each.slice]
+                    yield from ((text_of(value, names), value) for value in values)
+
+
 def _assigned(node: ast.stmt, names: Mapping[str, str]) -> Found:
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
         yield text_of(node.value, names), node.value
@@ -138,5 +158,7 @@ _READERS: dict[str, Callable[[ast.Module, str, Mapping[str, str]], Found]] = {
     "calls": _calls,
     "enum": _enum,
     "attributes": _attributes,
+    "fields": _fields,
+    "literals": _literals,
 }
 """Kind of place -> what reads it: (tree, name, constants) -> words and where they stand; None for what is no word."""

@@ -193,11 +193,29 @@ LOCKS = [
     ),
     suite("an id that the base had", "SPEC018", (LOCK, ""), another_id),
 ]
+
+
+def agreed(name: str, code: str, source: str, in_code: str, on: str) -> Broken:
+    """Add an agreement on properties; the code has a field too few."""
+    row = f'[[agreement]]\nwhat = "x"\ndocuments = ["{source}"]\n' + (f'code = ["{in_code}"]\n' if in_code else "")
+    return Broken(
+        name=name,
+        code=code,
+        at=("code/b.py", "other") if in_code else ("specs/proof.md", on),
+        edit=("specs/proof.md", '[[agreement]]\nwhat = "event"', f'{row}[[agreement]]\nwhat = "event"'),
+        files={"code/b.py": "class App:\n    kind: str\n    other: str\n"} if in_code else {},
+    )
+
+
 AGREEMENTS = [
     document("an enumeration that grew", "SPEC024", "events.md", '"Lost"', '"Slow"]', '"Slow", "Lost"]'),
     document("an enumeration that shrank", "SPEC024", "events.md", '["Slow"]', '"Broken", "Slow"]', '"Slow"]'),
     document("an agreement with no table", "SPEC025", "proof.md", "table:paths", "table:routes", "table:paths"),
     document("an agreement with no enumeration", "SPEC025", "proof.md", "x/start/knd", "x/start/kind", "x/start/knd"),
+    agreed("properties that no document has", "SPEC307", "properties:x/start", "fields:App:code/b.py", "kind:"),
+    agreed("properties that are none", "SPEC025", "properties:x/start/knd", "", "properties:x/start/knd"),
+    agreed("properties of nothing", "SPEC025", "properties:x", "", '"properties:x"'),
+    agreed("too deep a place", "SPEC025", "enum:x/start/kind/more", "", "kind/more"),
     document("an agreement of an unknown sort", "SPEC025", "proof.md", "list:x", "order:x", "list:x"),
     Broken(name="no profile", code="SPEC026", at=("specs/more.md", ""), files={"specs/more.md": MORE}),
     document("a profile of nothing", "SPEC027", "proof.md", "gone.md", '"proof.md"]', '"proof.md", "gone.md"]'),

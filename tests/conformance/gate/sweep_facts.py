@@ -110,7 +110,7 @@ def _of_tests(project: Project) -> Iterator[Step]:
             yield _step(
                 "a requirement without its tests", each.id, replace(project, tests=others), "SPEC101", "SPEC102"
             )
-    for test in project.tests:
+    for test in {test.requirement: test for test in project.tests}.values():
         lost = [*project.tests, replace(test, requirement="NO-0000")]
         yield _step("a test for no requirement", test.test, replace(project, tests=lost), "SPEC111")
 

@@ -41,6 +41,13 @@ def route(): ...
 
 @cached.get("no path")
 async def other(): ...
+
+
+class Body:
+    kind: ClassVar[str] = "body"
+    size: int
+    mode: Literal["slow", "fast"] | typing.Literal["still"] | None = None
+    _own: int
 '''
 TESTS = """import pytest
 
@@ -86,6 +93,9 @@ def words(root: Path, source: str) -> list[tuple[str, int]]:
         ("attributes:sound:code/a.py", [("woof", 13)]),
         ("calls:Metric:code/a.py", [("first_total", 17), ("second_total", 17)]),
         ("routes:code/*.py", [("GET /a/{b}/{c}", 20), ("DELETE /a/{b}/{c}", 21)]),
+        ("fields:Body:code/a.py", [("size", 31), ("mode", 32)]),
+        ("literals:mode:code/a.py", [("slow", 32), ("fast", 32), ("still", 32)]),
+        ("literals:size:code/a.py", []),
         ("enum:Colour:code/*.py", []),
         ("enum:Color:code/b.py", []),
         ("classes:Color:code/*.py", []),
