@@ -147,3 +147,22 @@ async def test_a_cancel_in_the_tick_that_hands_over_the_slot_does_not_keep_it(
         await trio.testing.wait_all_tasks_blocked()
         assert (await adapter.props()).slots_free == 1
         await waiting.__aexit__(None, None, None)
+
+
+@pytest.mark.req("ADAPT-3000g")
+async def test_a_second_task_that_reads_is_turned_away_and_costs_nothing(autojump_clock: trio.abc.Clock) -> None:
+    given: list[TokenEvent] = []
+
+    async def read() -> None:
+        given.extend([event async for event in events])
+
+    async with (
+        open_mock(script=SCRIPT) as adapter,
+        adapter.submit(request()) as events,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await anext(events)
+    assert [event.kind for event in given] == ["started", "token", "token", "token", "end"]

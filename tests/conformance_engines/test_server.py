@@ -12,8 +12,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from conformance.engines.host import Link
 from conformance.engines.plain import PlainStage
 from conformance.engines.play import play
-from conformance.engines.script import Fail, Script, Stall, Text
+from conformance.engines.script import Cut, Fail, Pause, Script, Stall, Text
 from conformance.engines.server import ServerDouble, open_double
+from conformance.schedule import seeded
 from tests.conformance_engines.client import ask, open_call
 
 if TYPE_CHECKING:
@@ -205,3 +206,17 @@ async def test_an_exception_of_the_block_leaves_as_it_is() -> None:
     with pytest.raises(KeyError, match="mine"):
         async with echoing():
             raise KeyError("mine")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_client_that_leaves_in_the_instant_of_a_cut_leaves_nothing_behind(seed: int) -> None:
+    async def run() -> None:
+        async with echoing(Script.of(Text("one"), Pause(1), Cut(clean=False))) as double:
+            async with open_call(double, "/say", {"a": 1}) as call:
+                await call.until(b"one")
+                await trio.sleep_until(1)
+            await trio.sleep(1)
+            assert double.facts.connections == 0
+
+    with seeded(seed):
+        trio.run(run, clock=MockClock(autojump_threshold=0))

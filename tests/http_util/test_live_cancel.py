@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from trio.testing import MockClock
 
+    from adapter_api import TokenEvent
     from http_util.stream import EventStream
 
 pytestmark = pytest.mark.req("ADAPT-3005", "OC-CTRL-2012")
@@ -84,6 +85,23 @@ class TestCancel:
             assert given[0] == STARTED
             assert given[-1] == CANCELED(tokens_out=tokens, decode_time_ms=0)
             assert len(given) == max(taken, 1) + 1
+
+    @pytest.mark.req("ADAPT-3000g")
+    async def test_it_wakes_who_reads_also_when_another_reader_was_turned_away(self, autojump_clock: MockClock) -> None:
+        given: list[TokenEvent] = []
+
+        async def read(stream: AsyncIterator[TokenEvent]) -> None:
+            given.extend([event async for event in stream])
+
+        async with bench(paced((0, HEAD + events("a")), (9, events("b")))) as it, it.stream() as stream:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read, stream)
+                await trio.sleep(1)
+                with pytest.raises(trio.BusyResourceError):
+                    await anext(stream)
+                await it.live.cancel(ONE)
+            assert trio.current_time() == 1
+        assert given == [STARTED, Token("a", 0), CANCELED(tokens_out=1, decode_time_ms=1000)]
 
     async def test_it_wins_over_a_failure(self) -> None:
         async with bench(answering([HEAD + events("a", "fail")])) as it, it.stream() as stream:
