@@ -10,6 +10,7 @@ from ._files import GUIDE
 from ._load import load, load_from
 from ._lock import EMPTY, LOCK, Lock, Locked, LockError, Tombstone, lock_text, locked, read_lock
 from ._model import FrameOrderTable, Level, Requirement, Specification
+from ._openapi import openapi, openapi_text
 from ._rows import (
     Agreement,
     Bound,
@@ -66,5 +67,7 @@ __all__ = [
     "load_from",
     "lock_text",
     "locked",
+    "openapi",
+    "openapi_text",
     "read_lock",
 ]

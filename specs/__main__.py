@@ -1,4 +1,4 @@
-"""`python -m specs lock`: bring `specs.lock.json` up to date with the documents in a folder.
+"""`python -m specs lock`: bring `specs.lock.json` up to date with the documents in a folder; `openapi`: the interface.
 
 It refuses while a document has left its lock in a way that the lock must not follow.
 """
@@ -13,6 +13,7 @@ from ._drift import Drift, drift
 from ._errors import SpecError
 from ._load import load_from
 from ._lock import EMPTY, LOCK, LockError, lock_text, locked, read_lock
+from ._openapi import openapi_text
 
 
 class Arguments(argparse.Namespace):
@@ -27,6 +28,9 @@ def main() -> int:
     """Run the command; returns the exit code: 0, 1 for documents that cannot be locked, 2 for wrong usage."""
     arguments = _parser().parse_args(namespace=Arguments())
     try:
+        if arguments.command == "openapi":
+            sys.stdout.write(openapi_text(load_from(arguments.folder)))
+            return 0
         return write_lock(arguments.folder, is_check=arguments.check)
     except (SpecError, LockError) as error:
         sys.stderr.write(f"{error}\n")
@@ -66,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     lock = commands.add_parser("lock", help="write specs.lock.json anew")
     lock.add_argument("folder", nargs="?", type=_folder, default="specs", help="with the documents (default: specs)")
     lock.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the lock is out of date")
+    told = commands.add_parser("openapi", help="print the HTTP interface as an OpenAPI 3.1 file")
+    told.add_argument("folder", nargs="?", type=_folder, default="specs", help="with the documents (default: specs)")
     return parser
 
 

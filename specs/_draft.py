@@ -30,6 +30,7 @@ class Draft:
     label_budgets: dict[str, int] = field(default_factory=dict)
     routes: tuple[rows.Route, ...] = ()
     never_served: tuple[str, ...] = ()
+    api_version: str = ""
     bounds: dict[str, rows.Bound] = field(default_factory=dict)
     headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     log: rows.LogContract = field(default_factory=lambda: rows.LogContract(fields=(), events=()))

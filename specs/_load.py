@@ -114,6 +114,12 @@ def _check(draft: Draft, ids: set[str]) -> None:
         _check_kinds(draft, draft.blocks["engine-errors", engine], "error", [row.kind for row in rows])
     if draft.status_rules:
         _check_kinds(draft, draft.blocks["status-rules",], "rule", [row.kind for row in draft.status_rules])
+    for index, route in enumerate(draft.routes):
+        for column, name in (("takes", route.takes), ("gives", route.gives)):
+            if name and ("http", name) not in draft.schemas:
+                block = draft.blocks["routes",]
+                message = f"{route.path}: there is no schema http {name}"
+                raise block.error(message, row_line(block, "route", index, column), Fault.DANGLING)
     for key, block in draft.blocks.items():
         if key[0] == "bounds":
             _check_bounds(draft, block, ids)
@@ -154,6 +160,7 @@ def _specification(draft: Draft, requirements: dict[str, Requirement], aliases: 
         label_budgets=draft.label_budgets,
         routes=draft.routes,
         never_served=draft.never_served,
+        api_version=draft.api_version,
         bounds=draft.bounds,
         log=draft.log,
         environment=draft.environment,

@@ -87,6 +87,7 @@ class Specification:
     label_budgets: Mapping[str, int]
     routes: tuple[Route, ...]
     never_served: tuple[str, ...]
+    api_version: str
     bounds: Mapping[str, Bound]
     log: LogContract
     environment: tuple[Environment, ...]

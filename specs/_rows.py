@@ -122,12 +122,17 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One route: the status of success, the media type of its body ("" for none), and the statuses of failure."""
+    """One route: the status of success, the media type of its body ("" for none), and the statuses of failure.
+
+    `takes` and `gives` are the schemas, at the boundary `http`, of what is sent and of what is answered; "" for none.
+    """
 
     method: Name
     path: Annotated[str, msgspec.Meta(pattern="^/")]
     success: int
     body: str = "application/json"
+    takes: str = ""
+    gives: str = ""
     failures: tuple[int, ...] = ()
     is_open: bool = False
     does: Name

@@ -80,9 +80,10 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Routes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The routes."""
+    """The routes, and the version of the interface that they are."""
 
     route: tuple[Route, ...]
+    version: str = ""
     never_served: tuple[str, ...] = ()
 
 

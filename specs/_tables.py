@@ -119,7 +119,7 @@ def _statuses(draft: Draft, block: Block) -> None:
 def _routes(draft: Draft, block: Block) -> None:
     table = read_toml(block, shapes.Routes)
     require_unique(block, "route", [f"{route.method} {route.path}" for route in table.route])
-    draft.routes, draft.never_served = table.route, table.never_served
+    draft.routes, draft.never_served, draft.api_version = table.route, table.never_served, table.version
 
 
 def _bounds(draft: Draft, block: Block) -> None:
