@@ -7,6 +7,7 @@ nobody's, everything else is the adapter's or its subject's.
 
 from __future__ import annotations
 
+import re
 import sysconfig
 import traceback
 from functools import partial
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _KIT = Path(__file__).resolve().parent
 _PYTHON = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
 _LIBRARIES = frozenset({"trio", "outcome", "jsonschema", "referencing", "h11", "h2", "hpack", "httptools", "google"})
+_NO_EVENT = re.compile(r"an object with __aiter__ method|has no attribute '(kind|data)'")
 _MIXED_UP = "Cancel scope stack corrupted"
 _SCOPES = (
     "Trio found a cancel scope or a nursery that was left in the wrong order: in an asynchronous generator, no `with` "
@@ -38,10 +40,19 @@ def finding_of(error: BaseException, play: object = None) -> Finding | None:
     `play` is what was played: it is the kit's, wherever it stands.
     """
     if isinstance(error, WorkerError):
-        return Finding("HPC-02", "an answer, the engine being there", f"a report raised {error!r}")
+        return _failed(error)
+    if isinstance(error, TypeError | AttributeError) and _NO_EVENT.search(str(error)):
+        return Finding("FRM-15", "a stream, and events of the contract in it", f"what came has no such form: {error}")
     if _MIXED_UP not in str(error) and place_of(error, _files(play)) is None:
         return None
     return Finding("ERR-05", "WorkerError or Cancelled and nothing else", f"{told_of(error)}, outside every call")
+
+
+def _failed(error: WorkerError) -> Finding:
+    """Return what it means that a call failed which the case needs, and whose failure it does not look at."""
+    if any(each.name == "_asked" for each in traceback.extract_tb(error.__traceback__)):
+        return Finding("HPC-02", "an answer, the engine being there", f"a report raised {error!r}")
+    return Finding("FRM-07", "the engine's answer", f"the stream failed: {error!r}")
 
 
 def told_of(error: BaseException) -> str:

@@ -50,6 +50,28 @@ class ForgetsItsCapabilities(Inner):
         return None
 
 
+class RefusesEverything(Inner):
+    @asynccontextmanager
+    async def submit(self, request: TaskRequest) -> AsyncIterator[AsyncGenerator[TokenEvent]]:
+        raise AdapterError("no")
+        yield
+
+
+class YieldsNoStream(Inner):
+    @asynccontextmanager
+    async def submit(self, request: TaskRequest) -> AsyncIterator[None]:
+        yield
+
+
+class YieldsNoEvents(Inner):
+    @asynccontextmanager
+    async def submit(self, request: TaskRequest) -> AsyncIterator[AsyncGenerator[None]]:
+        yield self._nothing()
+
+    async def _nothing(self) -> AsyncGenerator[None]:
+        yield None
+
+
 class BreaksOnTheFirstToken(Inner):
     @asynccontextmanager
     async def submit(self, request: TaskRequest) -> AsyncIterator[AsyncGenerator[TokenEvent]]:
@@ -116,6 +138,9 @@ def _actual(report: SuiteReport, check_id: str) -> str:
             "HPC-02",
             "a report raised AdapterError('about: HTTP 404",
         ),
+        (Subjects(RefusesEverything), "FRM-11", "FRM-07", "the stream failed: AdapterError('no'"),
+        (Subjects(YieldsNoStream), "FRM-11", "FRM-15", "an object with __aiter__ method, got NoneType"),
+        (Subjects(YieldsNoEvents), "FRM-11", "FRM-15", "'NoneType' object has no attribute 'kind'"),
         (Subjects(ForgetsItsCapabilities), "HPC-05", "HPC-02", "it returned None"),
         (Subjects(HasAScopeAcrossAYield), "CAN-09", "ERR-05", "no `with` block of either may have a `yield` in it"),
         (Subjects(BreaksOnTheFirstToken), "FRM-10,FRM-07", "ERR-05", f"escaped, raised at {HERE}"),
