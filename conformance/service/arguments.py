@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell has it."""
 ABOUT = """\
-Check a running service over HTTP, as a black box, in real time. It sends some three hundred requests, among them sixty
-tasks and as many more as fill the queue, reads their streams, and cancels what it started. The defaults are those of
-the documents; the last options say where the service is configured otherwise.
+Check a running service over HTTP, as a black box, in real time. It sends some four hundred requests, among them a
+hundred tasks, which fill its slots and its queue in the end, reads their streams, and cancels what it started. The
+defaults are those of the documents; the last options say where the service is configured otherwise.
 
   conformance service --url http://127.0.0.1:8080
   conformance service --url https://host --token-env TOKEN --engine vllm --model default

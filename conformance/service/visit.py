@@ -71,6 +71,7 @@ class Visit:
         self._random = Random(f"{seed} {check_id} {uuid.uuid4()}")  # ids of a shared service may not repeat
         self._replies = ReplyJudge(spec)
         self._admitted: dict[str, None] = {}
+        self._streamed: dict[str, None] = {}
 
     def expect(self, holds: bool, expected: str, actual: object, *, by: str = "") -> bool:
         """State what is expected; return whether it holds. `by` owns the rule, else the check that is played."""
@@ -213,6 +214,11 @@ class Visit:
         method, path = ("DELETE", "") if by_delete else ("POST", "/cancel")
         return await self.call(method, f"/v1/tasks/{task_id}{path}")
 
+    async def cancel_all(self, task_ids: Iterable[str]) -> None:
+        """Cancel tasks, so that their slots are free for what comes next."""
+        for task_id in task_ids:
+            await self.cancel(task_id)
+
     @asynccontextmanager
     async def stream(self, task_id: str, *, after: int | None = None) -> AsyncIterator[Reading]:
         """Read a task's stream from another task; leaving the block goes away."""
@@ -221,7 +227,7 @@ class Visit:
         async with await self._connect() as connection:
             path = f"{self.target.prefix}/v1/tasks/{task_id}/stream"
             await connection.send("GET", path, headers=self._headers(headers, sent_id, ""))
-            head = await connection.head()
+            head = await self._opened(connection, task_id)
             resumed = f" after id {after}" if after else ""
             self.note("client", f"GET /v1/tasks/{task_id}/stream{resumed} -> {head.status}")
             self.take(self._replies.judge(head, sent_id, has_body=False))
@@ -232,6 +238,17 @@ class Visit:
             self._nursery.start_soon(reading.pump)
             yield reading
         self.note("client", f"left the stream of {task_id}")
+
+    async def _opened(self, connection: Connection, task_id: str) -> Reply:
+        """Wait for the head of a stream; without the first stream of a task nothing can be tried with it."""
+        is_first, self._streamed[task_id] = task_id not in self._streamed, None
+        try:
+            return await connection.head()
+        except WireFault as fault:
+            if is_first:
+                self.expect(False, "an answer to the first reader of a task", fault, by=ids.ORDER)
+                self._need(False, ids.ORDER, f"the stream of a task is not answered: {fault}")
+            raise
 
     async def complete(self, body: Mapping[str, object] | None = None) -> Reading:
         """Have a task admitted and read its stream to its end, which an ordinary task has to come to."""

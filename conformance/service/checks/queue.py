@@ -36,37 +36,42 @@ async def _occupy(visit: Visit) -> list[str]:
 
 
 async def _still_there(visit: Visit, task_ids: Iterable[str]) -> None:
-    """Cancel tasks that were to hold their slots all the time; what was over by then was in nobody's way."""
+    """End the play if a task that was to hold its slot all the time was over: two slots were free at once."""
     for task_id in task_ids:
         await visit.cancel(task_id)
         if not (await visit.read(task_id)).is_canceled:
             raise OverTooSoon("while others wait for its slot")
 
 
-async def _turns(visit: Visit, bodies: Iterable[dict[str, object]]) -> list[float]:
-    """Let tasks wait behind full slots, free one slot, and return when each had its first token."""
+async def _turns(visit: Visit, bodies: Iterable[dict[str, object]]) -> tuple[list[float], list[str]]:
+    """Let tasks wait behind full slots, free one slot; return when each had its first token, and who held the rest."""
     first, *others = await _occupy(visit)
     async with AsyncExitStack() as stack:
         waiting = [await stack.enter_async_context(visit.stream(await visit.admit(body))) for body in bodies]
-        visit.require(not any(each.tokens for each in waiting), "no token while every slot is taken", "there are some")
+        if any(each.tokens for each in waiting):
+            await _still_there(visit, (first, *others))
+            visit.require(False, "no token while every slot is taken", "there are some")
         await visit.cancel(first)
         for reading in waiting:
             await reading.first("token")
-        began = [reading.tokens[0].at for reading in waiting]
-    await _still_there(visit, others)
-    return began
+        return [reading.tokens[0].at for reading in waiting], others
 
 
 async def _interactive_first(visit: Visit) -> None:
     batch, interactive = visit.task(priority="batch"), visit.task(priority="interactive")
-    late, early = await _turns(visit, (batch, interactive))
+    (late, early), others = await _turns(visit, (batch, interactive))
     told = f"{early - late:.3g} s after it"
+    if early > late:
+        await _still_there(visit, others)
     visit.expect(early <= late, "the interactive task before the batch task that was admitted first", told)
 
 
 async def _in_order(visit: Visit) -> None:
     for priority in ("interactive", "batch"):
-        began = await _turns(visit, [visit.task(priority=priority) for _ in range(3)])
+        began, others = await _turns(visit, [visit.task(priority=priority) for _ in range(3)])
+        if began != sorted(began):
+            await _still_there(visit, others)
+        await visit.cancel_all(others)
         told = ", ".join(f"{at - min(began):.3g} s" for at in began)
         visit.expect(began == sorted(began), f"{priority} tasks in the order of their admission", f"after {told}")
 
