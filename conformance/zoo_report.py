@@ -52,18 +52,17 @@ class ZooReport:
         if not caught_by:
             self.unseen_pairs.append(name)
 
-    def finish(self, matrix: Matrix, *, is_whole: bool, is_all: bool) -> bool:
-        """Print the sums; return whether the kit is proved by what was run.
-
-        With `is_whole` every check was played, with `is_all` all animals were hunted.
-        """
-        parts = [matrix_text(matrix), checks_text(matrix)] if is_whole else []
+    def finish(self, matrix: Matrix, *, is_all: bool) -> bool:
+        """Print the sums; return whether the kit is proved by what was run. With `is_all` all animals were hunted."""
+        parts = [matrix_text(matrix), checks_text(matrix)] if matrix.is_whole else []
         for part in (*parts, seeds_text(matrix)):
             self._say("")
             for line in part:
                 self._say(line)
         self._say("")
-        idle = [check_id for check_id in matrix.idle if check_id in matrix.binding] if is_whole and is_all else []
+        idle = (
+            [check_id for check_id in matrix.idle if check_id in matrix.binding] if matrix.is_whole and is_all else []
+        )
         if idle:
             self._say(f"MUST checks that catch nothing: {', '.join(idle)}", "bold red")
         unsure = [row.name for row in matrix.rows if row.seeds is not None and not row.seeds.fewest]

@@ -91,7 +91,7 @@ def mutants(given: MutantsArguments) -> int:
         out.print(matrix.to_json().decode(), end="", soft_wrap=True, markup=False)
     if given.report:
         (REPORTS / matrix.version / ZOO).write_bytes(matrix.to_json())
-    is_proved = report.finish(matrix, is_whole=given.whole, is_all=len(matrix.rows) == len(MUTANTS))
+    is_proved = report.finish(matrix, is_all=len(matrix.rows) == len(MUTANTS))
     return Exit.CONFORMING if is_proved else Exit.NOT_CONFORMING
 
 
@@ -106,6 +106,7 @@ def _hunt(given: MutantsArguments, report: ZooReport, work: _Work) -> Matrix:
         odd.append(each)
     return Matrix(
         version=suite(specs.load()).version,
+        is_whole=given.whole,
         checks=tuple(CHECKS),
         binding=frozenset(check.id for check in CHECKS.values() if check.level is Level.MUST),
         rows=tuple(rows),

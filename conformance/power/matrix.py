@@ -59,9 +59,10 @@ class Odd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Matrix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole hunt; `binding` are those of the `checks` that bind."""
+    """A hunt; `binding` are those of the `checks` that bind. With `is_whole` every check was played on every mutant."""
 
     version: str
+    is_whole: bool
     checks: tuple[str, ...]
     binding: frozenset[str]
     rows: tuple[Row, ...]

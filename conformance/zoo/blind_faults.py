@@ -161,3 +161,13 @@ MUTANTS = (
     Mutant(CountsFromTheHead, "TMO-05", base="plain"),
     Mutant(CountsWhatNobodyGot, "SCH-07", base="plain"),
 )
+
+CAUGHT_AT_ONCE = frozenset({
+    SplitsLikePython,
+    NumbersTheChunks,
+    DrainsWhatItLeaves,
+    StopsAtTheReason,
+    RemembersThatAllWasWell,
+    ClosesOnlyUnderAReader,
+})
+"""Those that some check caught when they were hunted for the first time, before any was made sharper for them."""

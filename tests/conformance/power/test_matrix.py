@@ -20,7 +20,9 @@ def row(name: str, killed_by: str, *caught_by: str, seeds: Seeds | None = None) 
 
 def matrix(*rows: Row, references: tuple[Odd, ...] = ()) -> Matrix:
     checks = ("CAN-01", "CAN-02", "FRM-01")
-    return Matrix(version="1", checks=checks, binding=frozenset(checks), rows=rows, references=references)
+    return Matrix(
+        version="1", is_whole=True, checks=checks, binding=frozenset(checks), rows=rows, references=references
+    )
 
 
 ALWAYS = Seeds(caught=8, of=8, played=4, fewest=4)
