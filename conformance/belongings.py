@@ -29,9 +29,11 @@ class Belongings:
     children: frozenset[int]
 
 
-def belongings(*, with_children: bool = True) -> Belongings:
-    """Count what there is now; children can be left out where none may be started."""
-    return Belongings(frozenset(_files()), frozenset(_threads()), frozenset(_children() if with_children else ()))
+def belongings(*, only_files: bool = False) -> Belongings:
+    """Count what there is now; threads and children can be left out where none may be started."""
+    if only_files:
+        return Belongings(frozenset(_files()), frozenset(), frozenset())
+    return Belongings(frozenset(_files()), frozenset(_threads()), frozenset(_children()))
 
 
 def left_behind(before: Belongings, after: Belongings) -> list[str]:

@@ -204,8 +204,8 @@ def _watched(manner: Manner) -> AbstractContextManager[Watch]:
 def _run(lab: Lab, case: Case, clock: MockClock | None) -> None:
     """Play the case in this thread, and count what it has left with the operating system."""
     lab.watch.begin()
-    is_real = clock is None  # only then may there be children: else they are stopped before they start
-    before = belongings(with_children=is_real)
+    is_virtual = clock is not None  # threads and processes are stopped before they start, then
+    before = belongings(only_files=is_virtual)
     try:
         trio.run(_play, lab, case, clock=clock)
     except BaseExceptionGroup as group:
@@ -213,7 +213,7 @@ def _run(lab: Lab, case: Case, clock: MockClock | None) -> None:
             raise
         raise Escaped from None
     finally:
-        left = left_behind(before, belongings(with_children=is_real))
+        left = left_behind(before, belongings(only_files=is_virtual))
         lab.expect(LEFT, not left, "the same open files, threads and child processes as before", f"more now: {left}")
 
 

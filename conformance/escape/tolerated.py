@@ -32,6 +32,8 @@ TOLERATED: tuple[Tolerated, ...] = (
     Tolerated("prometheus_client", frozenset({Way.CLOCK}), "a metric says since when it counts, to scrapers only"),
     Tolerated("httpx._client", frozenset({Way.CLOCK}), "`Response.elapsed`, which decides nothing"),
     Tolerated("httpcore", frozenset({Way.CLOCK}), "drops connections idle for 5 real seconds; a case takes none"),
+    Tolerated("httpx._auth", frozenset({Way.CLOCK, Way.RANDOM}), "a nonce of the scheme, which must not be foretold"),
+    Tolerated("http.cookiejar", frozenset({Way.CLOCK}), "a jar looks for what is too old; engines put nothing in"),
     Tolerated("httpx._multipart", frozenset({Way.RANDOM}), "a boundary that must not occur in what it bounds"),
     Tolerated("wsproto", frozenset({Way.RANDOM}), "RFC 6455 5.3 asks for masks that cannot be foretold"),
     Tolerated("trio_websocket", frozenset({Way.RANDOM}), "the payload of a ping, which comes back as it is"),

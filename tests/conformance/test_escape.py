@@ -19,6 +19,7 @@ from queue import Empty, Queue
 from time import monotonic  # noqa: TID251 - a name bound early
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import trio
 
@@ -206,6 +207,16 @@ def test_a_log_record_may_be_stamped_but_not_by_the_adapters_own_hand() -> None:
     assert seen(lambda: log.error("x")) == []
     log.addFilter(Stamps())
     assert ["in filter: record.at" in each.actual for each in seen(lambda: log.error("x"))] == [True]
+
+
+def test_an_ordinary_client_of_http_takes_no_step() -> None:
+    async def asks() -> None:
+        transport = httpx.MockTransport(lambda _request: httpx.Response(200, headers={"set-cookie": "a=b; Max-Age=9"}))
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine.test") as client:
+            await client.get("/")
+            await client.post("/", files={"audio": b"x"})
+
+    assert seen(lambda: trio.run(asks)) == []
 
 
 @pytest.mark.parametrize("args", [(0,), (0.5,)])
