@@ -11,6 +11,9 @@ from collections.abc import Mapping
 import msgspec
 
 FORMAT = "orchestratord-conformance-report/2"
+_WORST_FIRST = (
+    "fail", "nondeterministic", "kit-error", "stale-baseline", "not-testable", "warn", "expected-failure",
+)  # fmt: skip
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,8 +126,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def broken(self) -> tuple[CheckResult, ...]:
-        """The checks that have something to tell."""
-        return tuple(check for check in self.checks if check.is_told)
+        """The checks that have something to tell, what is worst first."""
+        told = (check for check in self.checks if check.is_told)
+        return tuple(sorted(told, key=lambda check: _WORST_FIRST.index(check.outcome)))
 
 
 def json_text(record: Record) -> str:

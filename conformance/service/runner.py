@@ -18,8 +18,9 @@ from conformance.transcript import Transcript
 
 from .client import WireFault
 from .judging import judged
+from .stream import OverTooSoon
 from .target import Facts, facts_from
-from .visit import OverTooSoon, Visit
+from .visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
+from .check import ENDED
 from .client import WireFault
 from .sse import SseReader
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 _AFTER_THE_END_S = 1.0
 """How long the body may stay open after the terminal frame."""
+
+
+@final
+class OverTooSoon(Exception):
+    """An answer that was to be long was over; the text says before what. The next one may be longer."""
 
 
 @final
@@ -81,6 +87,19 @@ class Reading:
                 await self._changed.wait()
         self._visit.require(holds(), what, f"{self.kinds}{f'; {self.fault}' if self.fault else ''}")
 
+    async def begun(self, tokens: int = 1) -> None:
+        """Wait for `started` and so many tokens, without which there is nothing to try."""
+        with trio.move_on_after(self._visit.target.patience_s):
+            while not self._has(tokens) and not self.is_ended:
+                await self._changed.wait()
+        if not self._has(tokens) and self.last is not None and self.last.event == "end":
+            raise OverTooSoon(f"before it has {tokens} tokens")
+        why = f"a long task has no {tokens} tokens but `{self.kinds}`{f', {self.fault}' if self.fault else ''}"
+        self._visit.need(self._has(tokens), ENDED, why)
+
+    def _has(self, tokens: int) -> bool:
+        return bool(self.frames) and len(self.tokens) >= tokens
+
     async def first(self, event: str) -> Frame:
         """Wait for the first frame of that kind."""
         await self.until(lambda: any(frame.event == event for frame in self.frames), f"a `{event}` frame")
@@ -109,7 +128,7 @@ class Reading:
             return await self._connection.piece()
         if scope.cancelled_caught:
             expected = "the end of the body after the terminal frame"
-            self._visit.expect(False, expected, f"open {_AFTER_THE_END_S:g} s later", by="S-STR-05")
+            self._visit.expect(False, expected, f"open {_AFTER_THE_END_S:g} s later", by=ENDED)
         return None
 
     def _take(self, piece: bytes) -> None:

@@ -47,11 +47,6 @@ PROMPT = "Count slowly from one to a thousand, one number a line."
 
 
 @final
-class OverTooSoon(Exception):
-    """An answer that was to be long was over; the text says before what. The next one may be longer."""
-
-
-@final
 class Visit:
     """One check's stay at a service."""
 
@@ -183,7 +178,7 @@ class Visit:
         reply = await self._offered(body)
         is_taken = reply.status == _ACCEPTED
         self.expect(is_taken, "202 for a task without fault", reply, by=ids.ADMITTED)
-        self._need(is_taken, ids.ADMITTED, f"a task without fault is not admitted: {reply}")
+        self.need(is_taken, ids.ADMITTED, f"a task without fault is not admitted: {reply}")
         return str(body["task_id"])
 
     async def _offered(self, body: Mapping[str, object]) -> Reply:
@@ -195,13 +190,13 @@ class Visit:
                     await trio.sleep(_COME_AGAIN_S)
                     reply = await self.offer(body)
         except WireFault as fault:
-            self._need(False, ids.ADMITTED, f"a task without fault is not answered: {fault}")
+            self.need(False, ids.ADMITTED, f"a task without fault is not answered: {fault}")
             raise
         if reply.status in _NO_ROOM:
             raise NotTestable(f"in {self.target.patience_s:g} s there was no room for a task: {reply}")
         return reply
 
-    def _need(self, holds: bool, owner: str, why: str) -> None:
+    def need(self, holds: bool, owner: str, why: str) -> None:
         """End the play if what it needs does not hold; for the check that owns that it is no excuse."""
         if holds:
             return
@@ -247,7 +242,7 @@ class Visit:
         except WireFault as fault:
             if is_first:
                 self.expect(False, "an answer to the first reader of a task", fault, by=ids.ORDER)
-                self._need(False, ids.ORDER, f"the stream of a task is not answered: {fault}")
+                self.need(False, ids.ORDER, f"the stream of a task is not answered: {fault}")
             raise
 
     async def complete(self, body: Mapping[str, object] | None = None) -> Reading:
@@ -260,7 +255,7 @@ class Visit:
             if not await reading.goes_on_to_its_end():
                 told = f"`{reading.kinds}`, then {reading.fault or f'nothing for {self.target.patience_s:g} s'}"
                 self.expect(False, "an ordinary task that comes to its end", told, by=ids.ENDED)
-                self._need(False, ids.ENDED, f"an ordinary task does not come to its end: {told}; see --patience")
+                self.need(False, ids.ENDED, f"an ordinary task does not come to its end: {told}; see --patience")
         return reading
 
     async def read(self, task_id: str, *, after: int | None = None) -> Reading:

@@ -8,7 +8,7 @@ import trio
 
 from conformance.findings import NotApplicable
 from conformance.service.check import Group, ServiceCheck
-from conformance.service.visit import OverTooSoon
+from conformance.service.stream import OverTooSoon
 
 if TYPE_CHECKING:
     from conformance.service.client import Reply
@@ -32,8 +32,7 @@ async def _cancel_midway(visit: Visit, after: int, *, by_delete: bool = False) -
     """Cancel a long task after so many tokens; return what was read and when the acknowledgement was."""
     task_id = await visit.admit(visit.long_task())
     async with visit.stream(task_id) as reading:
-        await reading.first("started")
-        await reading.until(lambda: len(reading.tokens) >= after, f"{after} tokens of a long task")
+        await reading.begun(after)
         reply = await visit.cancel(task_id, by_delete=by_delete)
         acknowledged_at = trio.current_time()
         _acknowledged(visit, reply, "the cancel of a running task")
@@ -76,7 +75,7 @@ async def _in_time(visit: Visit) -> None:
     bound_s = visit.spec.bounds["stream.cancel_ack_timeout_ms"].value / 1000 + visit.facts.settle_s
     task_id = await visit.admit(visit.long_task())
     async with visit.stream(task_id) as reading:
-        await reading.first("token")
+        await reading.begun()
         began = trio.current_time()
         await visit.cancel(task_id)
         took_s = trio.current_time() - began
@@ -115,7 +114,7 @@ async def _by_leaving(visit: Visit) -> None:
         raise NotApplicable("the service is configured to go on without a reader (--runs-on)")
     task_id = await visit.admit(visit.long_task())
     async with visit.stream(task_id) as reading:
-        await reading.first("token")
+        await reading.begun()
     await trio.sleep(visit.target.resume_window_ms / 1000 + _NOTICED_S)
     again = await visit.read(task_id)
     if visit.target.resume_window_ms and not again.is_canceled and not _comes_slowly(again):

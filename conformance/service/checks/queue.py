@@ -14,7 +14,7 @@ from conformance.check import Level
 from conformance.findings import NotApplicable
 from conformance.service import check as ids
 from conformance.service.check import Group, ServiceCheck
-from conformance.service.visit import OverTooSoon
+from conformance.service.stream import OverTooSoon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ import trio
 from conformance.findings import NotApplicable, NotTestable
 from conformance.service import check as ids
 from conformance.service.check import Group, ServiceCheck
-from conformance.service.visit import OverTooSoon
+from conformance.service.stream import OverTooSoon
 
 if TYPE_CHECKING:
     from conformance.service.stream import Reading
@@ -46,7 +46,7 @@ async def _replay(visit: Visit) -> None:
 async def _two_readers(visit: Visit) -> None:
     task_id = await visit.admit(visit.long_task(max_tokens=min(32, visit.facts.max_tokens)))
     async with visit.stream(task_id) as first:
-        await first.first("started")
+        await first.begun(0)
         async with visit.stream(task_id) as second:
             await first.over()
             await second.over()
@@ -63,7 +63,7 @@ async def _resume_when_over(visit: Visit) -> None:
 async def _resume_while_running(visit: Visit) -> None:
     task_id = await visit.admit(visit.long_task(max_tokens=min(32, visit.facts.max_tokens)))
     async with visit.stream(task_id) as first:
-        await first.first("token")
+        await first.begun()
         async with visit.stream(task_id, after=1) as second:
             await first.over()
             await second.over()
@@ -75,7 +75,7 @@ async def _resume_after_leaving(visit: Visit) -> None:
         raise NotApplicable("no resume window; --resume-window-ms says that there is one")
     task_id = await visit.admit(visit.long_task(max_tokens=min(32, visit.facts.max_tokens)))
     async with visit.stream(task_id) as first:
-        await first.first("token")
+        await first.begun()
     await trio.sleep(min(0.5, visit.target.resume_window_ms / 2000))
     seen = len(first.frames)
     second = await visit.read(task_id, after=seen)
