@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 import specs
 from adapter_api import Secret
@@ -190,6 +191,7 @@ async def test_a_route_that_is_added_asks_for_the_token_like_every_other(
 
         @app.post("/v1/workers")
         async def register() -> str:
+            await trio.lowlevel.checkpoint()
             return "registered"
 
         return app
