@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import checks, codes, commands, configuration, observability, reports, wire
+from . import checks, codes, commands, configuration, observability, reports, wire, zoo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ BLOCKS: dict[str, Callable[[list[str]], str]] = {
     "help": lambda words: commands.help_of(*words),
     "reports": lambda words: reports.part(*words),
     "checks": lambda words: checks.part(*words),
+    "zoo": lambda words: zoo.part(*words),
 }
 """The first word of a marker -> what makes the block of its other words."""
 
