@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 SAMPLE = 2
 """So many of each kind of edit."""
+PARTS = 100
+"""All of them are tried in so many tests, because a test has a bound in time."""
 T = TypeVar("T", "Mutation", "Step")
 
 
@@ -124,10 +127,12 @@ def test_no_step_around_our_documents_goes_unseen(ours: Ours) -> None:
 
 
 @pytest.mark.slow
-def test_no_edit_at_all_goes_unseen(ours: Ours) -> None:
-    assert unseen_edits(ours, list(mutations(ours.project.spec, ours.texts))) == []
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_edit_at_all_goes_unseen(ours: Ours, part: int) -> None:
+    assert unseen_edits(ours, [*islice(mutations(ours.project.spec, ours.texts), part, None, PARTS)]) == []
 
 
 @pytest.mark.slow
-def test_no_step_at_all_goes_unseen(ours: Ours) -> None:
-    assert unseen_steps(ours, steps(ours.project)) == []
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_step_at_all_goes_unseen(ours: Ours, part: int) -> None:
+    assert unseen_steps(ours, islice(steps(ours.project), part, None, PARTS)) == []
