@@ -7,6 +7,7 @@ task that one of them started), the outermost of them is named.
 
 from __future__ import annotations
 
+import gc
 import linecache
 import sys
 from dataclasses import dataclass
@@ -44,8 +45,9 @@ def blamed(frame: FrameType | None, way: Way, own: Collection[str] = ()) -> Line
     """Return the line that took a step outside; None if nobody is to blame. `own` are the adapter's packages."""
     candidate: FrameType | None = None
     libraries: list[FrameType] = []
+    collecting = _collecting()
     for each, module in _outwards(frame):
-        if module in LOADING:
+        if module in LOADING or each.f_code in collecting:
             return None
         if candidate is not None:
             continue
@@ -68,6 +70,11 @@ def where(frame: FrameType | None) -> Line | None:
         if not (_is_python(module) or is_kit or _is_library(each, module, ())):
             return _line(each, [])
     return None
+
+
+def _collecting() -> set[object]:
+    """Return the code that is called when rubbish is collected, which may be at any line that makes an object."""
+    return {getattr(callback, "__code__", None) for callback in gc.callbacks}
 
 
 def _outwards(frame: FrameType | None) -> Iterator[tuple[FrameType, str]]:

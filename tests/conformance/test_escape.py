@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
@@ -95,6 +96,20 @@ def test_a_clock_that_no_name_leads_to_is_heard_under_the_profile_only(name: str
 
 def test_a_step_is_told_once_under_the_profile_as_well() -> None:
     assert len(seen(lambda: time.monotonic(), is_close=True)) == 1  # noqa: TID251 - the line is what is named
+
+
+def test_what_is_called_when_rubbish_is_collected_is_no_step() -> None:
+    taken: list[float] = []
+
+    def collected(_phase: str, _figures: dict[str, int]) -> None:
+        taken.append(time.monotonic())  # noqa: TID251 - as Hypothesis does
+
+    gc.callbacks.append(collected)
+    try:
+        assert seen(gc.collect) == []
+    finally:
+        gc.callbacks.remove(collected)
+    assert taken
 
 
 def test_sleep_is_left_out() -> None:
