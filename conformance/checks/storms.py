@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _SLOTS = 3
 _ACTORS = 10
-_STORMS = 6
+_STORMS = 10
 _STORM_S = 25.0
 """Longest time that a storm may take: longer than the bounds of all its requests add up to."""
 _FIRST_TOKEN_S = 2.0
