@@ -35,7 +35,7 @@ def read_baseline(path: Path) -> Sequence[Expected]:
     """Return the entries of a file; raise `BadBaseline` if it is none, or an entry is not whole."""
     entries, troubles = read(path)
     if troubles:
-        raise BadBaseline(f"{path}: {troubles[0].message}")
+        raise BadBaseline(f"{troubles[0].place}: {troubles[0].message}")
     for each in entries:
         _expect_whole(each)
     return entries

@@ -29,7 +29,7 @@ _HEAD = """\
 
 
 def read(path: Path) -> tuple[list[Pin], list[Finding]]:
-    """Return the pins, and a finding for each line that is none."""
+    """Return the pins, and a finding for each line that is none; a merge may leave a line twice, and in any order."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -40,10 +40,12 @@ def read(path: Path) -> tuple[list[Pin], list[Finding]]:
     wrong: list[Finding] = []
     for number, line in enumerate(lines, 1):
         found, place = _LINE.fullmatch(line), Place(path.as_posix(), number)
-        if found is not None and (found[1], found[2]) not in pins:
-            pins[found[1], found[2]] = Pin(found[1], found[2], int(found[3]), place)
-        elif found is not None:
-            wrong.append(Finding("SPEC120", place, found[1], f"{found[1]} is pinned to {found[2]} twice"))
+        if found is not None:
+            pin = Pin(found[1], found[2], int(found[3]), place)
+            first = pins.setdefault((pin.check, pin.requirement), pin)
+            if first.revision != pin.revision:
+                message = f"{pin.check} is pinned to {pin.requirement} r{first.revision} and r{pin.revision}"
+                wrong.append(Finding("SPEC120", place, pin.check, message))
         elif line and not line.startswith("#"):
             wrong.append(Finding("SPEC120", place, path.name, f"{line[:60]!r} is no pin"))
     return list(pins.values()), wrong

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.check import Level
-from conformance.outcome import Outcome
+from conformance.outcome import FAILURES, Outcome
 from specs import Level as Keyword
 
 from .finding import Finding, Place
@@ -68,7 +68,7 @@ def execution(project: Project) -> Iterator[Finding]:
         if check.level is Level.MUST and not executed and not proofs.is_excluded(check.id, "execution"):
             yield _check(check, "SPEC103", f"{check.id} was executed against none of: {_adapters(project)}")
         for adapter, run in project.evidence.runs(check.id).items():
-            failed = run.outcome in {Outcome.FAIL, Outcome.NOT_TESTABLE, Outcome.KIT_ERROR}
+            failed = run.outcome in {*FAILURES, Outcome.KIT_ERROR}
             if failed and (adapter, check.id) not in expected:
                 yield _check(check, "SPEC110", f"{adapter} fails {check.id}: {run.outcome}")
 

@@ -186,6 +186,12 @@ PROOFS = [
         ),
     ),
     suite("an adapter that fails", "SPEC110", ("checks.py", "1"), runs(one(CK_01=FAILED))),
+    *(
+        suite(
+            f"an adapter that comes out as {outcome}", "SPEC110", ("checks.py", "1"), runs(one(CK_01=Run(outcome, 1)))
+        )
+        for outcome in (Outcome.NOT_TESTABLE, Outcome.NONDETERMINISTIC, Outcome.STALE_BASELINE)
+    ),
     suite("a fault of the kit", "SPEC110", ("checks.py", "1"), runs(one(CK_01=Run(Outcome.KIT_ERROR, 1)))),
     Broken(
         name="a test for no requirement",

@@ -76,6 +76,15 @@ def test_a_line_that_is_no_pin_is_a_finding_with_its_line(tmp_path: Path, text: 
     assert [(each.code_id, each.place.line) for each in wrong] == [("SPEC120", line)]
 
 
+def test_what_a_merge_of_both_sides_leaves_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "pins.toml"
+    path.write_text("B-01.B-01 = 2\nA-01.B-01 = 1\nB-01.B-01 = 2\n", encoding="utf-8")
+    found, wrong = pins.read(path)
+    assert ([told(pin) for pin in found], wrong) == ([("B-01", "B-01", 2), ("A-01", "B-01", 1)], [])
+    pins.write(path, found)
+    assert path.read_text(encoding="utf-8").endswith("\nA-01.B-01 = 1\nB-01.B-01 = 2\n")
+
+
 @pytest.mark.req("GATE-1005b")
 def test_a_file_that_is_no_text_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"A-01.B-01 = 1 # \xe9\n")
