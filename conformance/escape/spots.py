@@ -39,6 +39,7 @@ class _Spots:
     """Where doors are held: (namespace or class, name, what is there, what replaces it)."""
 
     def __init__(self) -> None:
+        self._modules = 0
         self._scanned: set[str] = set()
         self._guards: dict[int, tuple[Door, Function, Function]] = {}
         self.names: list[tuple[dict[str, object], str, Function, Function]] = []
@@ -48,6 +49,9 @@ class _Spots:
 
     def look_again(self) -> None:
         """Look through the modules that were imported since."""
+        if len(sys.modules) == self._modules:
+            return
+        self._modules = len(sys.modules)
         for module_name in sys.modules.keys() - self._scanned:
             self._scanned.add(module_name)
             self._scan(module_name, vars(sys.modules[module_name]))
