@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from adapter_api import FinishReason
 from conformance.check import Case, Check, Group, Level, Scene, each, joined, one
-from conformance.engines.script import Accept, Finish, Pause, Ping, Script, SplitBytesAt, Text, Usage
+from conformance.engines.script import Accept, Finish, Pause, Ping, Script, SplitBytesAt, Text, Together, Usage
 from conformance.times import STEP_S
 
 from .corners import CANCELED_IN_ONE_PIECE
@@ -59,6 +59,14 @@ async def is_whole_however_bytes_arrive(lab: Lab, cut: tuple[tuple[str, ...], tu
     lab.need("wire")
     words, sizes = cut
     async with lab.open(Script.of(SplitBytesAt(sizes), *steady(words).steps)) as bench:
+        reading = await bench.read()
+        lab.expect("FRM-07", reading.text == "".join(words), f"the text {''.join(words)!r}", f"{reading.text!r}")
+
+
+async def is_whole_in_one_piece(lab: Lab, words: tuple[str, ...]) -> None:
+    """Send all bytes of these words in one piece."""
+    lab.need("wire")
+    async with lab.open(Script.of(Together(), *quick(*words).steps)) as bench:
         reading = await bench.read()
         lab.expect("FRM-07", reading.text == "".join(words), f"the text {''.join(words)!r}", f"{reading.text!r}")
 
@@ -191,6 +199,7 @@ _SPLIT = Scene(
     cases=joined(
         each(is_whole_however_bytes_arrive, {name: (_SPLIT_WORDS, sizes) for name, sizes in _SIZES.items()}),
         each(is_whole_however_bytes_arrive, {f"odd-{name}": (_ODD_WORDS, (int(name),)) for name in ("1", "2", "3")}),
+        each(is_whole_in_one_piece, {"together": _SPLIT_WORDS, "odd-together": _ODD_WORDS}),
     ),
 )
 _DRAWN = Scene(
