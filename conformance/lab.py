@@ -101,6 +101,7 @@ class Lab:
                 silent_after=silent_after,
                 key_in_query=key_in_query,
             )
+            self._need_what_it_asks(situation)
             async with self.subject.open(situation) as opened_rig:
                 rig = self._noting(opened_rig)
                 opened = census(engine_tasks, self.readers)
@@ -178,6 +179,18 @@ class Lab:
             rig.start()
 
         return replace(rig, stop=stop, start=start)
+
+    def _need_what_it_asks(self, situation: Situation) -> None:
+        """Leave the case as not applicable if the subject does not heed a part of this situation."""
+        asked = {
+            "slow-connections": situation.dial_s != 0,
+            "silent-connections": situation.silent_after is not None,
+            "failing-connections": situation.dial_error is not None,
+            "address-with-secrets": situation.credentials_in_url or situation.key_in_query,
+        }
+        for means, is_asked in asked.items():
+            if is_asked:
+                self.need(means)
 
     async def _grant(self, bound_s: float, left: Callable[[], Census]) -> None:
         """Give what is to end its time; in real time, no longer than something is left."""

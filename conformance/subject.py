@@ -43,7 +43,8 @@ class Situation:
     are the adapter's time bounds; None leaves its own. With `credentials_in_url` the engine's address has a password in
     it, with `key_in_query` a key in its query; with `dial_error` every connection fails with an `OSError` of this text.
     Each connection takes `dial_s`, or for ever where that is infinite; with `silent_after` it stays open and gives no
-    more than so many bytes of the engine's. A subject that does not know one of the last three leaves it out.
+    more than so many bytes of the engine's. What a subject does not heed it names in its `limits`, as in `means.MEANS`:
+    else nothing is proved, or the adapter is blamed for it.
     """
 
     scripts: tuple[Script, ...]

@@ -41,7 +41,6 @@ class MockSubject:
     limits: Mapping[str, str] = {
         "wire": "the mock has no bytes between adapter and engine",
         "connection": "the mock opens no connection",
-        "hang": "the mock answers reports itself",
         "own-reasons": "the mock ends for the reasons of the contract alone",
     }
 
