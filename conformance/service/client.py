@@ -98,6 +98,32 @@ class Connection:
         except trio.BrokenResourceError:
             pass  # it may have answered before it stopped listening
 
+    async def pour(self, path: str, headers: Headers, beginning: bytes, most_bytes: int) -> Reply:
+        """Send a body without a length, on and on until there is an answer or so much is sent; return the answer."""
+        await self.send("POST", path, headers=[*headers, ("Transfer-Encoding", "chunked")], length=most_bytes)
+        answer: Reply | WireFault = WireFault("no answer")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._pour_on, beginning, most_bytes)
+            try:
+                answer = await self.reply()
+            except WireFault as fault:
+                answer = fault
+            nursery.cancel_scope.cancel()
+        if isinstance(answer, WireFault):  # raised here: the nursery would put it into a group
+            raise answer
+        return answer
+
+    async def _pour_on(self, beginning: bytes, most_bytes: int) -> None:
+        piece, sent = beginning, 0
+        try:
+            while sent < most_bytes:
+                await self._stream.send_all(self._http.send(h11.Data(data=piece)) or b"")
+                sent += len(piece)
+                piece = b"x" * _CHUNK_BYTES
+            await self._stream.send_all(self._http.send(h11.EndOfMessage()) or b"")
+        except (trio.BrokenResourceError, h11.LocalProtocolError):
+            pass  # it has stopped listening, or answered and closed
+
     async def head(self) -> Reply:
         """Read the head of the answer."""
         while True:

@@ -124,6 +124,17 @@ class Visit:
         self.watch(reply, f"the answer to {method} {path}")
         return reply
 
+    async def pour(self, path: str, beginning: bytes, most_bytes: int) -> Reply:
+        """Post a body that does not say how long it is, and judge the answer."""
+        sent_id = f"kit-{self.new_id()}"
+        async with await self._connect() as connection:
+            reply = await connection.pour(
+                self.target.prefix + path, self._headers((), sent_id, ""), beginning, most_bytes
+            )
+        self.note("client", f"POST {path}, poured -> {reply}")
+        self.take(self._replies.judge(reply, sent_id))
+        return reply
+
     def watch(self, reply: Reply, sink: str) -> None:
         """Look for canaries in an answer."""
         text = "\n".join(f"{name}: {value}" for name, value in reply.headers) + reply.body.decode("utf-8", "replace")

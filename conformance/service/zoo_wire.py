@@ -99,6 +99,7 @@ class Wire:
     """A service's connections."""
 
     is_measured_first = True
+    is_measured_on_the_way = True
 
     def __init__(self, service: Behaviour) -> None:
         self._service = service
@@ -139,10 +140,12 @@ class Wire:
         asked = Asked(request.method.decode(), request.target.decode(), headers, int(headers.get("content-length", 0)))
         if asked.length > MOST_BODY_BYTES and self.is_measured_first:
             return asked, self._service.too_large()
-        body = b""
+        body = bytearray()
         while isinstance(event := await _event(stream, http), h11.Data):
             body += bytes(event.data)
-        return Asked(asked.method, asked.target, headers, asked.length, body), None
+            if len(body) > MOST_BODY_BYTES and self.is_measured_on_the_way:
+                return asked, self._service.too_large()
+        return Asked(asked.method, asked.target, headers, asked.length, bytes(body)), None
 
     async def _stream(self, stream: trio.abc.Stream, http: h11.Connection, task: Task, after: int) -> None:
         async def send(data: bytes) -> None:

@@ -42,6 +42,8 @@ BROKEN: dict[type[Service], str] = {
     admission.ForgetsTheBody: "S-ADM-07",
     admission.ForgetsWhatIsOver: "S-ADM-07",
     admission.ReadsItAll: "S-ADM-08",
+    admission.MeasuresTheHead: "S-ADM-14",
+    admission.TakesWhatCame: "S-ADM-14",
     admission.TakesWhatDoesNotFit: "S-ADM-09",
     admission.KnowsItsOutputModes: "S-ADM-10",
     admission.PinsNothing: "S-ADM-11",

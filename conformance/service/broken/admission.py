@@ -91,6 +91,25 @@ class _ReadsOn(Wire):
     is_measured_first = False
 
 
+class _KeepsAll(Wire):
+    is_measured_on_the_way = False
+
+
+class MeasuresTheHead(Service):
+    """A body that does not say how long it is is read to its end."""
+
+    def __init__(self, nursery: trio.Nursery, spec: Specification, secret: str = "", window_s: float = 0.0) -> None:
+        super().__init__(nursery, spec, secret, window_s)
+        self.wire = _KeepsAll(self)
+
+
+class TakesWhatCame(Service):
+    """A body that is too long and came without a length is cut off and read as far as it came."""
+
+    def too_large(self) -> Answer:
+        return self.error("INVALID_PARAMS", "the body is not JSON")
+
+
 class ReadsItAll(Service):
     """A body is read to its end before it is measured."""
 

@@ -28,6 +28,8 @@ _WRONG = {
     "placement": ({"mode": "guess"},),
 }
 _HUGE_BYTES = 2**31
+_POURED_BYTES = 2**25
+"""Eight times the limit that a service has unless it is configured otherwise."""
 _MISSPELLED = {"max_token": "max_tokens", "promt": "prompt", "prioritty": "priority"}
 
 
@@ -95,6 +97,11 @@ async def _same_id(visit: Visit) -> None:
 async def _oversized(visit: Visit) -> None:
     reply = await visit.call("POST", "/v1/tasks", body=b'{"prompt": "' + b"x" * 2000, length=_HUGE_BYTES)
     visit.refused(reply, "INVALID_PARAMS", f"a body of {_HUGE_BYTES} bytes of which 2 KB were sent", status=413)
+
+
+async def _poured(visit: Visit) -> None:
+    reply = await visit.pour("/v1/tasks", b'{"prompt": "', _POURED_BYTES)
+    visit.refused(reply, "INVALID_PARAMS", f"a body of {_POURED_BYTES} bytes that came without a length", status=413)
 
 
 async def _too_large_for_the_pool(visit: Visit) -> None:
@@ -249,6 +256,14 @@ CHECKS = (
         requirements=("OC-CTRL-2010d", "OC-CTRL-2030a"),
         play=_oversized,
         causes=("the body is read to its end before it is measured",),
+    ),
+    ServiceCheck(
+        id="S-ADM-14",
+        title="a body that comes without a length is bounded, too",
+        group=Group.ADMISSION,
+        requirements=("OC-CTRL-2010d",),
+        play=_poured,
+        causes=("the limit is compared with Content-Length only", "the body is kept to its end before it is measured"),
     ),
     ServiceCheck(
         id="S-ADM-09",

@@ -123,6 +123,7 @@ async def test_the_token_is_in_no_file_and_no_text_also_where_it_is_cut(
 )
 def test_pieces_of_the_token_are_masked_too(said: str, told: str) -> None:
     async def dial() -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
         raise OSError
 
     assert mask_for(Target(dial=dial, authority="a", name="n", token=TOKEN))(said) == told
