@@ -12,7 +12,7 @@ from pathlib import Path
 from ._drift import Drift, drift
 from ._errors import SpecError
 from ._load import load_from
-from ._lock import EMPTY, LOCK, LockError, lock_text, locked, read_lock
+from ._lock import EMPTY, LOCK, Lock, LockError, lock_text, locked, read_lock
 from ._openapi import openapi_text
 
 
@@ -53,8 +53,7 @@ def write_lock(folder: Path, *, is_check: bool = False) -> int:
 def update(folder: Path, *, is_check: bool = False) -> tuple[list[Drift], bool]:
     """Bring the lock up to date; return what it may not follow, and whether it was behind."""
     path, spec = folder / LOCK, load_from(folder)
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    lock = read_lock(before) if before else EMPTY
+    before, lock = _agreed(path) if path.exists() else ("", EMPTY)
     after = lock_text(locked(spec, lock))
     found = drift(lock, spec)
     if found or after == before:
@@ -62,6 +61,14 @@ def update(folder: Path, *, is_check: bool = False) -> tuple[list[Drift], bool]:
     if not is_check:
         path.write_text(after, encoding="utf-8", newline="\n")
     return found, True
+
+
+def _agreed(path: Path) -> tuple[str, Lock]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, read_lock(text) if text else EMPTY
+    except (OSError, UnicodeDecodeError, LockError) as error:
+        raise LockError(f"{path}: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:

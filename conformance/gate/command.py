@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from conformance.loading import unknown
 from conformance.outcome import Exit
-from specs import LOCK, LockError, SpecError
+from specs import LockError, SpecError
 
 from . import baseline, evidence, kit
 from .base import BaseError
@@ -119,7 +119,7 @@ def _gate(arguments: GateArguments) -> Exit:
         _write(arguments, FORMS[arguments.format](found, None))
         return found.exit_code
     except LockError as error:
-        raise BaseError(f"{sources.documents / LOCK}: {error}") from None
+        raise BaseError(str(error)) from None
     if arguments.fix or arguments.pin:
         project = fix_pins(sources, project, arguments.pin)
     if arguments.record is not None:

@@ -86,7 +86,7 @@ def _both(one: Mapping[str, T] | None, other: Mapping[str, T] | None) -> Mapping
 def _file(path: Path) -> EvidenceFile:
     try:
         file = msgspec.json.decode(path.read_bytes(), type=EvidenceFile)
-    except msgspec.DecodeError as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise EvidenceError(f"{path}: {error}") from None
     if file.format != FORMAT:
         raise EvidenceError(f"{path}: format {file.format} is not known; this is format {FORMAT}")

@@ -71,10 +71,13 @@ def test_evidence_for_other_documents_is_a_finding_and_does_not_count(tmp_path: 
     assert [each.code_id for each in found.findings] == ["SPEC401", "SPEC402"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 9, "documents": ""}', '{"documents": 1}', '{"extra": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "\xe9", '{"documents": "\xe9"}', "[]", '{"format": 9, "documents": ""}', '{"documents": 1}', '{"extra": 1}'],
+)
 def test_what_is_no_evidence_is_an_error_with_its_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "evidence.json"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(EvidenceError, match=r"evidence\.json"):
         evidence.read([path], specs.load())
 
