@@ -343,7 +343,16 @@ CHECKS = (
         "ADAPT-3101c",
         causes=("finished requests are not taken out of the table",),
     ),
-    _cancel("CAN-06", "cancelling an unknown id harms nobody", (_FINISHED,), "ADAPT-3101c"),
+    _cancel(
+        "CAN-06",
+        "cancelling an unknown id harms nobody",
+        (_FINISHED,),
+        "ADAPT-3101c",
+        causes=(
+            "ids that were cancelled are kept, and met again by a later request",
+            "an id that is not in the table is an error",
+        ),
+    ),
     _cancel(
         "CAN-07",
         "the engine lets go of a canceled request",

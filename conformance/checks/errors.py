@@ -208,6 +208,10 @@ CHECKS = (
         level=Level.SHOULD,
         requirements=("ADAPT-3002c",),
         scenes=(TABLE, LONG_WORDS),
+        causes=(
+            "the whole body of the engine's answer is quoted",
+            "the message is the text of a library's exception",
+        ),
     ),
     Check(
         id="FRM-13",

@@ -133,7 +133,16 @@ CHECKS = (
         "ADAPT-3005",
         causes=("a wait without a bound", "blocking I/O or time.sleep in async code"),
     ),
-    _always("SCH-01", "payloads fit their schema", Group.SCHEMA, "ADAPT-3001a"),
+    _always(
+        "SCH-01",
+        "payloads fit their schema",
+        Group.SCHEMA,
+        "ADAPT-3001a",
+        causes=(
+            "a field that is set to None instead of left out",
+            "a count or a time as text, as the engine gave it",
+        ),
+    ),
     _always(
         "SCH-03",
         "no field that the schema does not declare",
@@ -162,7 +171,16 @@ CHECKS = (
         "ADAPT-3101f",
         causes=("a task started in a nursery of the adapter that is not cancelled with the stream",),
     ),
-    _always("LEA-02", "no connection outlives the adapter", Group.LEAKS, "ADAPT-3101f"),
+    _always(
+        "LEA-02",
+        "no connection outlives the adapter",
+        Group.LEAKS,
+        "ADAPT-3101f",
+        causes=(
+            "the response is closed on the way that ends well only",
+            "a pool of connections is left to the garbage collector",
+        ),
+    ),
     _always(
         "LEA-04",
         "no warning, no error that nobody sees",

@@ -214,6 +214,10 @@ CHECKS = (
         "a loading engine refuses, and serves when it has loaded",
         Scene(name="loading", how="Submit while the engine loads, and afterwards.", cases=one(refuses_while_loading)),
         "ADAPT-3000a",
+        causes=(
+            "a submit is passed on whatever health says",
+            "the engine's refusal while it loads is taken for a failure for good",
+        ),
     ),
     _scene(
         "LIF-05",
@@ -238,6 +242,10 @@ CHECKS = (
         Scene(name="closed", how="Submit after closing.", cases=one(refuses_after_closing, scripted=False)),
         "ADAPT-3002",
         "ADAPT-3005",
+        causes=(
+            "the client opens itself again when it is used",
+            "the library's own error of a closed client leaves the adapter",
+        ),
     ),
     Check(
         id="LIF-07",

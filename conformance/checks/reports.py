@@ -234,6 +234,10 @@ CHECKS = (
         "asking changes nothing",
         (_TEN_TIMES, BESIDE),
         "ADAPT-3000c",
+        causes=(
+            "a report makes a request of its own, or resets a counter",
+            "the connection of a stream is used for the question",
+        ),
     ),
     _report(
         "HPC-04",
@@ -243,6 +247,10 @@ CHECKS = (
             REPLICAS,
         ),
         "ADAPT-3000d",
+        causes=(
+            "free slots are guessed from the adapter's own requests",
+            "what is not known is told as 0",
+        ),
     ),
     _report(
         "HPC-05",
@@ -255,6 +263,10 @@ CHECKS = (
             ),
         ),
         "ADAPT-3012a",
+        causes=(
+            "features are a fixed list and not those of the engine",
+            "a workload that is not claimed is sent all the same",
+        ),
     ),
     _report(
         "HPC-06",
@@ -270,6 +282,10 @@ CHECKS = (
         group=Group.DETERMINISM,
         requirements=("ADAPT-3003",),
         scenes=(_SIGNALS,),
+        causes=(
+            "the seed that was drawn is not told",
+            "what the request asked for is told instead of what the engine was sent",
+        ),
     ),
     _report(
         "HPC-07",
@@ -284,5 +300,9 @@ CHECKS = (
             ),
         ),
         "ADAPT-3000",
+        causes=(
+            "the mode is worked out from the engine's health",
+            "a fallback changes the mode for good",
+        ),
     ),
 )

@@ -255,6 +255,10 @@ CHECKS = (
         (Scene(name="no-token", how="The engine ends at once.", cases=one(may_be_none)),),
         "ADAPT-3010",
         "ADAPT-3010b",
+        causes=(
+            "`started` is given with the first token",
+            "an answer without text is taken for a failure",
+        ),
     ),
     _text(
         "FRM-12",
@@ -268,6 +272,10 @@ CHECKS = (
             ),
         ),
         "ADAPT-3001d",
+        causes=(
+            "a comment or an empty event is taken for text",
+            "a sign of life becomes an event of its own",
+        ),
     ),
     _text(
         "SCH-06",
@@ -281,6 +289,10 @@ CHECKS = (
             ),
         ),
         "ADAPT-3010h",
+        causes=(
+            "every end is taken for `stop`",
+            "a word that is not in the table is passed on, or lost",
+        ),
     ),
     _text(
         "SCH-07",
