@@ -13,7 +13,7 @@ import trio
 from adapter_api import AdapterError, WorkerError
 from conformance.check import Case, Check, Group, Scene, each, joined, one
 from conformance.engines.script import Accept, Answer, Fail, Malformed, Pause, Script, Stall, Text
-from conformance.findings import Stop
+from conformance.findings import NotApplicable, Stop
 from conformance.times import EPOCH_S, STEP_S, TICK_S
 
 from .errors import LATE, TABLE
@@ -138,11 +138,21 @@ def _advised(subject: Subject, spec: Specification) -> Iterator[Case]:
     """Yield every form of advice with one refusal of the engine's table, and one form with every other."""
     cut_ms = round(spec.bounds[_CUT_MS].value)
     forms = _advices(cut_ms)
-    for fault in subject.faults(spec):
-        if fault.retriable and isinstance(next(iter(fault.script.steps), None), Answer):
-            for name, advice in forms.items():
-                yield Case(f"{fault.id}-{name}", partial(is_advised, fault, advice))
-            forms = {"seconds": forms["seconds"]}
+    refusals = [each for each in subject.faults(spec) if each.retriable and _is_answer(each)]
+    for fault in refusals:
+        for name, advice in forms.items():
+            yield Case(f"{fault.id}-{name}", partial(is_advised, fault, advice))
+        forms = {"seconds": forms["seconds"]}
+    if not refusals:
+        yield Case("none", _cannot_be)
+
+
+def _is_answer(fault: Fault) -> bool:
+    return isinstance(next(iter(fault.script.steps), None), Answer)
+
+
+async def _cannot_be(_lab: Lab) -> None:  # noqa: RUF029, ASYNC124 - plays are awaited
+    raise NotApplicable("no refusal of the engine's table is an HTTP answer that may be tried again")
 
 
 async def is_advised(fault: Fault, advice: _Advice, lab: Lab) -> None:
