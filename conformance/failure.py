@@ -6,6 +6,7 @@ A line is masked before it is cut: what is left of a secret that lies across the
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 WIDTH = 112
 _LONGEST_LINE = 400
+_RUN = re.compile(r"([^\s.=-])\1{39,}")  # kilobytes of one letter, as an engine is made to say them
 _SHOWN_FINDINGS = 3
 _SHOWN_GIVEN = 4
 _INDENT = " " * 12
@@ -128,4 +130,5 @@ def _field(name: str, lines: Iterable[str]) -> Iterator[str]:
 def _cut(line: str) -> str:
     """Return the line in printable characters and of a length that can be read."""
     shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    shown = _RUN.sub(lambda run: f"{run[1] * 3}...({len(run[0])} times)", shown)
     return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
