@@ -16,11 +16,13 @@ from conformance.outcome import Exit, Outcome, SuiteReport
 from conformance.reporting import read_record
 from conformance.reporting import record as types
 from conformance.reporting.badge import badge
+from conformance.reporting.cleaning import cleaned
 from conformance.reporting.page import page
 from conformance.reporting.record import json_text
 from conformance.reporting.recording import VERDICTS, recorded, word
 from conformance.reporting.summary import summary
 
+from .nine import nine
 from .runs import BROKEN, SPEC, good, record, run, texts
 
 SCHEMA = cast(
@@ -107,3 +109,13 @@ def test_a_run_against_a_running_engine_says_so() -> None:
 
 def test_no_check_is_left_out_of_the_catalogue() -> None:
     assert [check.id for check in good().checks] == list(CHECKS)
+
+
+def test_every_check_has_usual_causes_for_its_failure_text() -> None:
+    assert not [check.id for check in CHECKS.values() if not check.causes]
+
+
+def test_what_is_worst_is_told_first() -> None:
+    told = [check.outcome for check in recorded(cleaned(nine(), SPEC), SPEC).broken]
+    assert (told[0], told[-2:]) == ("fail", ["warn", "expected-failure"])
+    assert len(told) == 7
