@@ -15,7 +15,7 @@ from conformance.catalogue import CHECKS
 from conformance.loading import find_subject
 from conformance.outcome import Exit
 from conformance.selection import PROFILES, in_profile, select_whole
-from conformance.soaking import soak
+from conformance.soaking import Soaked, soak
 from conformance.subject import SCRIPTS
 
 from .kinds import ADAPTER_HELP, seed, some
@@ -24,11 +24,13 @@ from .output import console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from conformance.soaking import Soaked
-
 ABOUT = """\
 Each run plays every case of the profile once, in this process. It has to be the first run again: all that happened in
-each case, and the report to the byte. Exit code 1 if a run ever differs, else that of the run."""
+each case, and the report to the byte. Exit code 1 if a run ever differs, else that of the run. What is interrupted
+says how far it came."""
+
+INTERRUPTED = 130
+"""Exit code of a command that was interrupted, as shells have it."""
 
 
 class SoakArguments(argparse.Namespace):
@@ -65,17 +67,20 @@ def run_soak(given: SoakArguments) -> int:
         sys.stderr.write(f"conformance soak: {subject.limits[SCRIPTS]}, so no two runs of it are the same\n")
         return Exit.USAGE
     selection = select_whole(in_profile(CHECKS.values(), given.profile))
-    out = console()
+    out, so_far = console(), list[Soaked]()
     with _bar(out) as bar:
         task = bar.add_task(f"{subject.name}, {given.profile}", total=given.runs, differing=0)
-        soaked = soak(
-            subject,
-            selection,
-            specs.load(),
-            runs=given.runs,
-            seed=given.seed,
-            heard=lambda so_far: bar.update(task, advance=1, differing=so_far.differing),
-        )
+
+        def heard(soaked: Soaked) -> None:
+            so_far[:] = [soaked]
+            bar.update(task, advance=1, differing=soaked.differing)
+
+        try:
+            soak(subject, selection, specs.load(), runs=given.runs, seed=given.seed, heard=heard)
+        except KeyboardInterrupt:
+            if not so_far:
+                raise
+    (soaked,) = so_far
     for line in _told(soaked, subject.name, given.profile):
         out.print(mask_for(given.seed)(line), markup=False, soft_wrap=True)
     return _exit(soaked)
@@ -95,11 +100,13 @@ def _bar(out: Console) -> Progress:
 def _told(soaked: Soaked, name: str, profile: str) -> list[str]:
     cases = soaked.report.cases if soaked.report is not None else 0
     times = f"{median(soaked.times_s):.2f} s each, the slowest {max(soaked.times_s):.2f} s"
-    lines = [f"{soaked.runs} runs of {name}, profile {profile}: {cases} cases, {times}"]
+    done = len(soaked.times_s)
+    runs = f"{done} runs" if done == soaked.runs else f"interrupted after {done} of {soaked.runs} runs"
+    lines = [f"{runs} of {name}, profile {profile}: {cases} cases, {times}"]
     found = soaked.first_difference
     if found is None:
         return [*lines, "all of them the same, to the byte"]
-    share = f"{soaked.differing} of {soaked.runs - 1} runs were not the first one again"
+    share = f"{soaked.differing} of {done - 1} runs were not the first one again"
     place = f"{share}; the first is run {found.run}, in {found.place}"
     return [*lines, place, f"  at first  {found.first}", f"  now       {found.now}"]
 
@@ -108,4 +115,6 @@ def _exit(soaked: Soaked) -> int:
     own = soaked.report.exit_code if soaked.report is not None else Exit.TOO_LITTLE_RAN
     if own is Exit.KIT_ERROR:
         return own
+    if len(soaked.times_s) < soaked.runs:
+        return INTERRUPTED
     return Exit.NOT_CONFORMING if soaked.differing else own

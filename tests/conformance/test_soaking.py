@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from conformance.zoo.subject import ZooSubject
 from conformance.zoo.wrapper import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from conformance.subject import Subject
 
@@ -97,14 +98,26 @@ def test_the_command_fails_and_shows_the_first_difference(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    def differs(*_given: object, runs: int, **_more: object) -> Soaked:
-        return soak(flaky(), select([(CHECKS["FRM-08"], "pace/only")]), SPEC, runs=runs)
+    def differs(*_given: object, runs: int, heard: Callable[[Soaked], None], **_more: object) -> Soaked:
+        return soak(flaky(), select([(CHECKS["FRM-08"], "pace/only")]), SPEC, runs=runs, heard=heard)
 
     monkeypatch.setattr(command, "soak", differs)
     assert run("soak", "--adapter", "mock", "--runs", "4") == 1
     said = capsys.readouterr().out
     assert "1 of 3 runs were not the first one again; the first is run 3, in pace/only, seed 0, at #" in said
     assert "at first" in said
+
+
+def test_an_interrupted_soak_says_how_far_it_came(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(*_given: object, heard: Callable[[Soaked], None], **_more: object) -> Soaked:
+        soak(SUBJECTS["mock"], ONE, SPEC, runs=2, heard=lambda so_far: heard(replace(so_far, runs=1000)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "soak", breaks_off)
+    assert run("soak", "--adapter", "mock", "--runs", "1000") == 130
+    assert "interrupted after 2 of 1000 runs of mock, profile core: 4 cases" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("wrong", [("--runs", "0"), ("--adapter", "none"), ("--profile", "none")])
