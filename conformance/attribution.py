@@ -27,6 +27,7 @@ _KIT = Path(__file__).resolve().parent
 _PYTHON = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
 _LIBRARIES = frozenset({"trio", "outcome", "jsonschema", "referencing", "h11", "h2", "hpack", "httptools", "google"})
 _NO_EVENT = re.compile(r"an object with __aiter__ method|has no attribute '(kind|data)'")
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 _MIXED_UP = "Cancel scope stack corrupted"
 _SCOPES = (
     "Trio found a cancel scope or a nursery that was left in the wrong order: in an asynchronous generator, no `with` "
@@ -66,14 +67,16 @@ def told_of(error: BaseException) -> str:
 def place_of(error: BaseException, own: Collection[str] = ()) -> str | None:
     """Return "file:line in function" of the line of the adapter or subject that raised; None if none of them did.
 
-    `own` are files that are the kit's as well.
+    Where an adapter called its subject, or one file of it another, both lines are there; lines of libraries only where
+    there is nothing else. `own` are files that are the kit's as well.
     """
     ways = traceback.extract_tb(error.__traceback__)
     last = max((number for number, each in enumerate(ways) if each.filename in own or _is_kit(each)), default=-1)
     foreign = [each for each in ways[last + 1 :] if not _is_nobodys(Path(each.filename))]
-    if not foreign:
-        return None
-    return f"{portable(_short(foreign[-1].filename))}:{foreign[-1].lineno} in {foreign[-1].name}"
+    told = [each for each in foreign if not _is_installed(Path(each.filename))] or foreign[-1:]
+    by_file = {each.filename: each for each in told}  # the innermost line of each
+    places = [f"{portable(_short(each.filename))}:{each.lineno} in {each.name}" for each in by_file.values()]
+    return ", from there ".join(places[-2:]) or None
 
 
 def _files(play: object) -> set[str]:
@@ -89,11 +92,14 @@ def _is_kit(way: traceback.FrameSummary) -> bool:
     return path.is_relative_to(_KIT) and not path.is_relative_to(_KIT / "zoo")
 
 
+def _is_installed(path: Path) -> bool:
+    return not _INSTALLED.isdisjoint(path.parts)
+
+
 def _is_nobodys(path: Path) -> bool:
     parts = path.parts
-    for folder in ("site-packages", "dist-packages"):
-        if folder in parts:
-            return parts[parts.index(folder) + 1] in _LIBRARIES
+    for folder in _INSTALLED.intersection(parts):
+        return parts[parts.index(folder) + 1] in _LIBRARIES
     return not path.is_absolute() or any(path.is_relative_to(folder) for folder in _PYTHON)
 
 
