@@ -273,7 +273,7 @@ _SIBLINGS = Scene(
     how="Three streams side by side; the second is canceled at every instant of the engine.",
     cases=joined(
         each(siblings, beside() | ties(1)),
-        each(siblings, {name: at for name, at in ties(3).items() if name.startswith("token") and at.checkpoints}, 4),
+        each(siblings, {name: at for name, at in ties(2).items() if name.startswith("token-") and at.checkpoints}, 12),
     ),
 )
 _SCOPE = Scene(

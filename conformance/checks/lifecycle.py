@@ -10,7 +10,7 @@ from adapter_api import PoolUnavailable, WorkerError
 from conformance.check import Check, Group, Level, Scene, each, joined, one
 from conformance.engines.script import Pause, Script, Stall
 from conformance.findings import Finding, NotApplicable, Stop
-from conformance.times import RELEASE_BOUND_S, STEP_S
+from conformance.times import RELEASE_BOUND_S, STEP_S, TICK_S
 
 from .scripts import WORDS, Moment, beside, quick, steady, ties
 
@@ -155,16 +155,16 @@ async def refuses_after_closing(lab: Lab) -> None:
         reading.abandon()
 
 
-async def raises_out_of_a_read(lab: Lab, when: tuple[Moment, bool]) -> None:
-    """Break a read off by a scope of the consumer's own, and raise inside the block; with True a cancel() comes too."""
-    moment, is_canceled = when
-    with_cancel = ", and cancel() comes at the same instant" if is_canceled else ""
+async def raises_out_of_a_read(lab: Lab, when: tuple[Moment, float | None]) -> None:
+    """Break a read off by a scope of the consumer's own, and raise in the block; a cancel() may come so much before."""
+    moment, before_s = when
+    with_cancel = "" if before_s is None else f", and cancel() comes {before_s:g} s before"
     lab.given.append(f"the consumer stops reading at t={moment.at_s:g} s and raises its own exception{with_cancel}")
     own = _ConsumersOwn("the consumer's own")
     async with lab.open(steady()) as bench, trio.open_nursery() as beside_it:
         request = bench.request()
-        if is_canceled:
-            beside_it.start_soon(_cancel_id_at, lab, bench, request.task_id, moment)
+        if before_s is not None:
+            beside_it.start_soon(_cancel_id_at, lab, bench, request.task_id, Moment(moment.at_s - before_s))
         caught: BaseException | None = None
         try:
             async with bench.rig.adapter.submit(request) as events:
@@ -270,8 +270,9 @@ CHECKS = (
             how="The consumer raises after the k-th frame, out of a read at each instant of the engine, and together "
             "with a cancel().",
             cases=joined(
-                each(raises_out_of_a_read, {name: (at, False) for name, at in beside().items()}),
-                each(raises_out_of_a_read, {f"cancel-{name}": (at, True) for name, at in ties(1).items()}),
+                each(raises_out_of_a_read, {name: (at, None) for name, at in beside().items()}),
+                each(raises_out_of_a_read, {f"cancel-at-{name}": (at, 0.0) for name, at in ties(1).items()}),
+                each(raises_out_of_a_read, {f"cancel-before-{name}": (at, TICK_S) for name, at in ties(1).items()}),
                 each(
                     lets_the_consumers_errors_through, {f"frame-{count}": count for count in range(3)}, scripted=False
                 ),
