@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import specs
+from conformance.catalogue import CHECKS
 from conformance.power.matrix import Matrix, Odd, Row, Seeds, median_share, read_matrix
+from conformance.power.schedules import FewSchedules
 from conformance.power.tables import checks_text, matrix_text, seeds_text
+from conformance.selection import select_whole
+from conformance.subjects import SUBJECTS
 
 
 def row(name: str, killed_by: str, *caught_by: str, seeds: Seeds | None = None) -> Row:
@@ -76,6 +81,16 @@ def test_the_matrix_has_a_column_for_each_mutant_and_a_row_for_each_check_that_c
     assert "CAN-01  #.+" in lines
     assert "CAN-02  +#." in lines
     assert not [line for line in lines if line.startswith("FRM-01")]
+
+
+def test_fewer_schedules_are_the_same_cases() -> None:
+    spec, mock, whole = specs.load(), SUBJECTS["mock"], select_whole([CHECKS["CAN-01"]])
+    for most in (1, 3):
+        few = FewSchedules.of(whole, most)
+        for scene in whole.plays:
+            usual, fewer = whole.cases(scene, mock, spec), few.cases(scene, mock, spec)
+            assert [case.name for case in fewer] == [case.name for case in usual]
+            assert [case.seeds for case in fewer] == [min(case.seeds, most) for case in usual]
 
 
 def test_the_matrix_fits_on_a_terminal() -> None:
