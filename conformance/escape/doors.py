@@ -111,7 +111,7 @@ EVENTS: Mapping[str, Way] = MappingProxyType({
     **dict.fromkeys(("subprocess.Popen", "os.system", "os.fork", "os.forkpty"), Way.PROCESS),
     **dict.fromkeys(("os.posix_spawn", "os.spawn", "os.exec", "os.startfile"), Way.PROCESS),
     **dict.fromkeys(("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate", "os.link"), Way.FILE),
-    "_thread.start_new_thread": Way.THREAD,
+    **dict.fromkeys(("_thread.start_new_thread", "_thread.start_joinable_thread"), Way.THREAD),  # from 3.12 and 3.13 on
     "open": Way.FILE,
 })
 """Audit event -> way out. `open` counts only for writing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import logging
 import os
@@ -132,7 +133,7 @@ def test_waiting_on_locks_of_threads_is_left_out() -> None:
 
 STOPPED: dict[str, tuple[Callable[[], object], str]] = {
     "thread": (lambda: threading.Thread(target=int).start(), "TMO-09"),
-    "raw-thread": (lambda: threading._start_new_thread(int, ()), "TMO-09"),  # type: ignore[attr-defined]
+    "raw-thread": (lambda: _thread.start_new_thread(int, ()), "TMO-09"),
     "timer": (lambda: threading.Timer(1, int).start(), "TMO-09"),
     "socket": (lambda: socket.socket(), "DET-08"),
     "connects": (lambda: socket.create_connection(("127.0.0.1", 9)), "DET-08"),
