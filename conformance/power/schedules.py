@@ -22,7 +22,7 @@ class FewSchedules(Selection):
     @classmethod
     def of(cls, selection: Selection, most: int = 1) -> FewSchedules:
         """Return the same selection under fewer schedules."""
-        return cls(selection.checks, selection.plays, most)
+        return cls(selection.checks, selection.plays, most=most)
 
     def cases(self, scene: Scene, subject: Subject, spec: Specification) -> list[Case]:
         """Return the cases of a scene, each for so few schedules."""
