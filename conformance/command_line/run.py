@@ -98,7 +98,7 @@ def run(given: RunArguments) -> int:
     except ValueError as wrong:
         sys.stderr.write(f"conformance run: {wrong}\n")
         return Exit.USAGE
-    report = Report(console(), mask_for(given.seed))
+    report = Report(console(), mask_for(given.seed, _secrets(given)))
     began_s = time.perf_counter()
     cases = sum(
         plays_of(case, subject, given.seeds)
