@@ -77,7 +77,7 @@ class IsACoroutine(Plain):
 
 
 class IsAGenerator(Plain):
-    async def open(self, situation: Situation) -> AsyncIterator[Rig]:
+    async def open(self, situation: Situation) -> AsyncIterator[Rig]:  # noqa: ASYNC900 - the mistake that is told
         raise NotImplementedError
         yield
 
@@ -118,7 +118,7 @@ class AsksAsAGenerator:
     async def engine_version(self) -> None: ...
     async def cancel(self, task_id: str) -> None: ...
 
-    async def submit(self, request: TaskRequest) -> AsyncIterator[TokenEvent]:
+    async def submit(self, request: TaskRequest) -> AsyncIterator[TokenEvent]:  # noqa: ASYNC900 - the mistake that is told
         raise NotImplementedError
         yield
 
