@@ -39,13 +39,15 @@ from .zoo import (
     stream_faults,
     wire_mutants,
 )
+from .zoo.animals import Reference
 from .zoo.subject import zoo_subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .outcome import CheckReport
-    from .zoo.animals import Mutant, Reference
+    from .subject import Subject
+    from .zoo.animals import Mutant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +90,27 @@ MUTANTS: tuple[Mutant, ...] = tuple(mutant for file in _FAULTS for mutant in fil
 REFERENCES: tuple[Reference, ...] = (*references.REFERENCES, *odd_ones.REFERENCES)
 
 
+def subject_of(animal: Mutant | Reference) -> Subject:
+    """Return the subject whose adapter is this animal."""
+    limits = animal.limits if isinstance(animal, Reference) else None
+    return zoo_subject(animal.name, animal.animal, animal.base, limits)
+
+
+def adapter_name(animal: Mutant | Reference) -> str:
+    """Return what `--adapter` takes for it."""
+    return f"conformance.zoo.by_name:{animal.animal.__name__}"
+
+
 def hunt(mutant: Mutant, *, is_whole: bool = False) -> Kill:
     """Run the check that has to catch the mutant until it does, or with `is_whole` every check to its end."""
     own = [CHECKS[mutant.under or mutant.killed_by], CHECKS[mutant.killed_by]]
     checks = list(CHECKS.values()) if is_whole else own
-    subject = zoo_subject(mutant.name, mutant.animal, mutant.base)
+    subject = subject_of(mutant)
     every = list(CHECKS.values())
     result = run_checks(subject, select_whole(checks), specs.load(), every=every, stop_early=not is_whole)
     caught = {each.check.id: each for each in result.having(Outcome.FAIL, Outcome.WARN)}
     killer = caught.get(mutant.killed_by)
-    text = failure_text(killer, specs.load(), mutant.name) if killer is not None else ""
+    text = failure_text(killer, specs.load(), adapter_name(mutant)) if killer is not None else ""
     return Kill(mutant=mutant, caught_by=tuple(caught), text=text)
 
 
@@ -108,7 +121,7 @@ def blamed(reference: Reference, *, schedules: int = MOST_SEEDS) -> tuple[Sequen
     """
     every = list(CHECKS.values())
     selection = FewSchedules.of(select_whole(every), schedules)
-    subject = zoo_subject(reference.name, reference.animal, reference.base, reference.limits)
+    subject = subject_of(reference)
     result = run_checks(subject, selection, specs.load(), every=every, stop_early=True)
     broken = result.having(Outcome.FAIL, Outcome.WARN, Outcome.NOT_TESTABLE)
     return [each for each in broken if each.check.id not in reference.warns], result.exit_code

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 import specs
 from conformance.catalogue import CHECKS
-from conformance.mutants import MUTANTS, blamed, hunt
+from conformance.mutants import MUTANTS, blamed, hunt, subject_of
 from conformance.outcome import Exit, Outcome
 from conformance.runner import run_checks
 from conformance.selection import select_whole
 from conformance.zoo import blind_faults
-from conformance.zoo.subject import BASES, ZooSubject, zoo_subject
+from conformance.zoo.subject import BASES, ZooSubject
 from conformance.zoo.wrapper import Stream, Wrapper
 
 from .matrix import Odd, Row, Seeds
@@ -73,14 +73,14 @@ def acquit(reference: Reference) -> tuple[Sequence[CheckReport], Exit, Odd]:
 
 def caught_at_once(mutant: Mutant) -> list[str]:
     """Return the checks that catch a mutant when each of their cases is played once."""
-    subject = zoo_subject(mutant.name, mutant.animal, mutant.base)
+    subject = subject_of(mutant)
     return _catching(subject, list(CHECKS.values()), seed=0, stop_early=False)
 
 
 def luck(mutant: Mutant, seeds: int) -> Seeds:
     """Play the check that has to catch a mutant under so many schedules, one by one."""
     checks = checks_for(mutant)
-    subject = zoo_subject(mutant.name, mutant.animal, mutant.base)
+    subject = subject_of(mutant)
     caught = [mutant.killed_by in _catching(subject, checks, seed=seed, stop_early=True) for seed in range(seeds)]
     played = min(_most_schedules(checks, subject), seeds)
     windows = [sum(caught[start : start + played]) for start in range(seeds - played + 1)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from conformance.__main__ import main
 from conformance.catalogue import CHECKS
 from conformance.check import Level
-from conformance.mutants import MUTANTS, REFERENCES, Kill, unproved
+from conformance.mutants import MUTANTS, REFERENCES, Kill, hunt, unproved
+from conformance.outcome import Exit
 from conformance.zoo.subject import BASES
 from tests.conformance.zoo.hunting import mutants, references, twice
 
@@ -27,6 +31,15 @@ def test_animals_have_names_of_their_own_and_say_what_is_wrong_with_them() -> No
 def test_animals_are_made_from_what_is_there() -> None:
     assert {animal.base for animal in (*MUTANTS, *REFERENCES)} <= BASES.keys()
     assert {mutant.under for mutant in MUTANTS} <= CHECKS.keys() | {""}
+
+
+def test_what_a_hunt_found_can_be_played_again(capsys: pytest.CaptureFixture[str]) -> None:
+    mutant = next(each for each in MUTANTS if each.name == "reads-comments-aloud")
+    command = hunt(mutant).text.rpartition("reproduce ")[2].split()
+    with pytest.raises(SystemExit) as left:
+        main(command[command.index("run") :])
+    assert left.value.code == Exit.NOT_CONFORMING
+    assert "FAIL FRM-12" in capsys.readouterr().out
 
 
 def test_there_are_enough_of_them() -> None:
