@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from .animals import Mutant, Reference
 
-_ANIMALS: dict[str, Mutant | Reference] = {animal.animal.__name__: animal for animal in (*MUTANTS, *REFERENCES)}
+_ALL: tuple[Mutant | Reference, ...] = (*MUTANTS, *REFERENCES)
+_ANIMALS = {each.animal.__name__: each for each in _ALL}
 
 
 def __getattr__(name: str) -> Subject:
