@@ -326,9 +326,9 @@ class SwallowsItsCaller(Answer):
     async def guarded(self, work: Callable[[], Awaitable[T]]) -> T | None:
         try:
             return await super().guarded(work)
-        except trio.Cancelled:  # the mistake
+        except trio.Cancelled:  # noqa: ASYNC103 - the mistake
             self.is_canceled = True
-            return None
+            return None  # noqa: ASYNC104 - the mistake
 
 
 class SharesItsReader(Answer):
