@@ -29,7 +29,7 @@ def test_animals_have_names_of_their_own_and_say_what_is_wrong_with_them() -> No
 
 
 def test_animals_are_made_from_what_is_there() -> None:
-    assert {animal.base for animal in (*MUTANTS, *REFERENCES)} <= BASES.keys()
+    assert {mutant.base for mutant in MUTANTS} | {each.base for each in REFERENCES} <= BASES.keys()
     assert {mutant.under for mutant in MUTANTS} <= CHECKS.keys() | {""}
 
 
