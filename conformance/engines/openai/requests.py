@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from adapter_api import JsonValue
-
     from conformance.engines.http1 import SeenRequest
     from conformance.engines.received import Received
 
