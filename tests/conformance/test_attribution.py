@@ -165,3 +165,14 @@ def test_a_fault_of_the_kit_is_still_its_own() -> None:
     report = play_case(Subjects(), scene, case, specs.load(), 0)
     assert not report.findings
     assert "a slip of the kit" in (report.kit_error or "")
+
+
+def test_a_check_that_stumbles_over_what_it_has_found_is_no_fault_of_the_kit() -> None:
+    async def play(lab: Lab) -> None:
+        lab.expect("FRM-10", condition=False, expected="an event", actual="none came")
+        raise IndexError("the first of none")
+
+    scene = Scene(name="stumbles", how="", cases=one(play))
+    report = play_case(Subjects(), scene, next(iter(scene.cases(MOCK, specs.load()))), specs.load(), 0)
+    assert [finding.check_id for finding in report.findings] == ["FRM-10"]
+    assert report.kit_error is None
