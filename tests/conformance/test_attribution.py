@@ -169,6 +169,7 @@ def test_a_fault_of_the_kit_is_still_its_own() -> None:
 
 def test_a_check_that_stumbles_over_what_it_has_found_is_no_fault_of_the_kit() -> None:
     async def play(lab: Lab) -> None:
+        await trio.lowlevel.checkpoint()
         lab.expect("FRM-10", condition=False, expected="an event", actual="none came")
         raise IndexError("the first of none")
 
