@@ -81,6 +81,7 @@ class Runner:
                 await self._wait_turn(task, pool)
                 if task.begin():
                     self._telemetry.task_started(task, pool)
+                    task.tell_replica()  # a stream that began in the queue has no replica in its `started`
                     await self._answer(task, pool, releases)
         except Exception as error:  # noqa: BLE001 - one bad run must end as one failed task, not as a dead service
             task.fail(ErrorEnvelope(code=Code.INTERNAL, message=INTERNAL_MESSAGE))

@@ -49,7 +49,7 @@ class TaskSeat:
         await self._task.granted.wait()
         if self._task.lease is None:
             return False
-        self._task.tell_move()
+        self._task.tell_replica()
         return True
 
     @property

@@ -81,6 +81,7 @@ class Task:
     error: ErrorEnvelope | None = None
     cancel_reason: CancelReason | None = None
     has_started_frame: bool = False
+    told_replica: ReplicaId | None = None
     narrates: bool = False
     narrated_at: float | None = None
     begun: bool = False
@@ -113,12 +114,14 @@ class Task:
             return
         self.has_started_frame = True
         replica = {} if self.lease is None else {"replica_id": self.lease.replica_id}
+        self.told_replica = self.lease.replica_id if self.lease is not None else None
         place = {"queue_position": queue_position, "predicted_start_ms": predicted_start_ms}
         self._append("started", {**place, **self.facts, **replica})
 
-    def tell_move(self) -> None:
-        """Tell readers that have `started` already which replica works for them now."""
-        if self.has_started_frame and self.lease is not None:
+    def tell_replica(self) -> None:
+        """Tell readers that have `started` already which replica works for them now, if they do not know."""
+        if self.has_started_frame and self.lease is not None and self.lease.replica_id != self.told_replica:
+            self.told_replica = self.lease.replica_id
             self.publish("metrics", {"replica_id": self.lease.replica_id})
 
     def learn(self, facts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

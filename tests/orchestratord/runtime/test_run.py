@@ -66,6 +66,15 @@ async def test_what_the_engine_tells_after_started_went_out_is_not_lost(autojump
     assert frames[1].data == {"seed": 7, "engine_version": "2.0"}
 
 
+async def test_a_reader_who_came_while_the_task_waited_is_told_its_replica(autojump_clock: Clock) -> None:
+    async with open_rig(ScriptedAdapter(streams=[answer("a", gap_s=1.0), answer("b")])) as rig:
+        rig.admit()
+        frames = await rig.read(rig.admit())
+    assert "replica_id" not in frames[0].data
+    told = [frame.data["replica_id"] for frame in frames if "replica_id" in frame.data]
+    assert told == ["r0"]
+
+
 async def test_a_started_that_nobody_had_seen_holds_the_engines_facts(autojump_clock: Clock) -> None:
     script: list[Step] = [Started(seed=7, engine_version="2.0"), End(tokens_out=0, decode_time_ms=0)]
     async with open_rig(ScriptedAdapter(streams=[script])) as rig:
