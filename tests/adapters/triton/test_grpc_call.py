@@ -70,7 +70,7 @@ def test_a_request_is_one_message_and_our_end() -> None:
 
 @pytest.mark.req("HTU-1004")
 def test_what_a_caller_adds_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="hpack"):
         Call(CallHead(authority="engine:8001", path="/x/Y", metadata={"triton-grpc-protocol-key": SECRET}), b"")
     assert caplog.records
     assert SECRET not in caplog.text
