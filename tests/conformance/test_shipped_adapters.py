@@ -1,6 +1,7 @@
 """The adapters that ship with the service, held to the specification: one test for each check.
 
-The suite runs once for each adapter. It brings its own clock, so these tests are not async.
+The suite runs once for each adapter. It brings its own clock, so these tests are not async. One adapter of each kind of
+transport is played twice; the slow test of the kept reports plays every one twice.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from conformance.outcome import Exit, Outcome, SuiteReport
 from conformance.subjects import SUBJECTS
 
 
+TWICE = frozenset({"mock", "llamacpp", "triton-grpc"})
+
+
 @cache
 def suite(adapter: str) -> SuiteReport:
-    return run_suite(SUBJECTS[adapter])
+    return run_suite(SUBJECTS[adapter], twice=adapter in TWICE)
 
 
 @pytest.mark.parametrize("check_id", CHECKS)
