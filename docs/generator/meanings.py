@@ -71,7 +71,7 @@ _METRICS = {
     "predicted_start_ms": "estimated time until it has a slot",
     "on_time_probability": "chance to meet the deadline (not sent by this version)",
     "kv_warmth": "whether the engine had part of the prompt in its cache",
-    "replica_id": "the replica that has the task from now on; sent when a task that waited gets its slot, and when it moves to another",
+    "replica_id": "the replica that has the task from now on; sent when a slot comes after `started`, or moves",
 }
 _END = {
     "tokens_out": "tokens of the answer, as the engine counts them; after a cancel, the `token` frames made",

@@ -15,7 +15,6 @@ from conformance.catalogue import CHECKS
 from conformance.outcome import Exit, Outcome, SuiteReport
 from conformance.subjects import SUBJECTS
 
-
 TWICE = frozenset({"mock", "llamacpp", "triton-grpc"})
 
 
