@@ -1,7 +1,7 @@
 """The adapters that ship with the service, held to the specification: one test for each check.
 
-The suite runs once for each adapter. It brings its own clock, so these tests are not async. One adapter of each kind of
-transport is played twice; the slow test of the kept reports plays every one twice.
+The suite runs once for each adapter. It brings its own clock, so these tests are not async. An adapter without a
+wire and one with a wire are played twice; the slow test of the kept reports plays every one twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from conformance.catalogue import CHECKS
 from conformance.outcome import Exit, Outcome, SuiteReport
 from conformance.subjects import SUBJECTS
 
-TWICE = frozenset({"mock", "llamacpp", "triton-grpc"})
+TWICE = frozenset({"mock", "llamacpp"})
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,12 @@ def links(page: Path) -> list[str]:
     return [str(child.attrs["href"]) for child in inline if child.type == "link_open"]
 
 
-def anchors(page: Path) -> set[str]:
+@cache
+def anchors(page: Path) -> frozenset[str]:
     """The anchors that the headings of a page make, as GitHub makes them."""
     found = tokens(page)
     titles = (found[at + 1].content for at, token in enumerate(found) if token.type == "heading_open")
-    return {_PUNCTUATION.sub("", title.lower()).replace(" ", "-") for title in titles}
+    return frozenset(_PUNCTUATION.sub("", title.lower()).replace(" ", "-") for title in titles)
 
 
 def _blocks(page: Path) -> Iterator[Block]:
